@@ -1,0 +1,92 @@
+"""Everything ocipy raises on purpose.
+
+    OcipyError
+    ├── UsageError              the command line is wrong
+    ├── ConfigError             config.json breaks the runtime-spec
+    │   ├── ConfigFaults        ... in several places; carries every fault
+    │   └── UnsupportedError    it is valid, but this kernel or build cannot do it
+    ├── StateError              the container is absent, present, or in the wrong status
+    ├── StepError               one step of the plan failed
+    └── HookError               a hook failed; carries which one and how it ended
+
+A message reads `what failed: why`, lower case, no final period; `hint` says what to do next. Any
+other exception that reaches cli.main() is a bug in ocipy; the user is told so, and how to report it.
+"""
+
+from __future__ import annotations
+
+import errno as _errno
+import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ocipy.plan._generated_steps import Step
+
+
+class OcipyError(Exception):
+    """Base; `pointer` (RFC 6901) is the value of config.json that asked for what failed, or "".
+
+    cli.main(), which still has the text, adds the line and column the pointer leads to.
+    """
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, pointer: str = "", hint: str = "") -> None:
+        super().__init__(message)
+        self.pointer = pointer
+        self.hint = hint
+
+
+class UsageError(OcipyError):
+    """The command line is wrong; `hint` names the help to read."""
+
+
+class ConfigError(OcipyError):
+    """The value at `pointer` breaks a rule of the runtime-spec."""
+
+    def __init__(self, pointer: str, problem: str, *, hint: str = "") -> None:
+        super().__init__(problem, pointer=pointer, hint=hint)
+
+
+class ConfigFaults(ConfigError):
+    """Several values break rules; `faults` holds one ConfigError for each, in file order."""
+
+    def __init__(self, faults: list[ConfigError]) -> None:
+        first = faults[0]
+        super().__init__(first.pointer, str(first), hint=first.hint)
+        self.faults = faults
+
+
+class UnsupportedError(ConfigError):
+    """The value is valid; the message names the missing kernel feature, and which version has it."""
+
+
+class StateError(OcipyError):
+    """The container is absent, present, or in a status that forbids the command."""
+
+
+def errno_text(code: int) -> str:
+    """Return an errno as a person reads it: "permission denied (EACCES)"; `code` is positive."""
+    return f"{os.strerror(code).lower()} ({_errno.errorcode.get(code, f'errno {code}')})"
+
+
+class StepError(OcipyError):
+    """A step failed; C reports three numbers, the sentence is written here, where the plan is.
+
+    `errno` is positive, or 0 where no system call failed; `detail` is what C could add: a path
+    component, a line of the kernel's mount log.
+    """
+
+    def __init__(
+        self, step: Step, call: str, code: int, *, detail: str = "", hint: str = ""
+    ) -> None:
+        why = f"{call}: {errno_text(code)}" if code else call
+        if detail:
+            why = f"{why}: {detail}" if why else detail
+        super().__init__(f"cannot {step.describe()}: {why}", pointer=step.source, hint=hint)
+        self.step = step
+        self.errno = code
+
+
+class HookError(OcipyError):
+    """A hook failed: could not start, ended with a status other than 0, or ran out of time."""
