@@ -1,0 +1,1 @@
+"""What this host can do: facts read once, which planners may know."""

@@ -1,0 +1,81 @@
+"""The base of every generated step, and the descriptors that a plan asks the host to open."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import ClassVar
+
+
+class HostFd:
+    """A descriptor that ocipy opens on the host before the clone and hands to init by number.
+
+    `kind` says how: "path" is open(2) with `flags`; "tree" is open_tree(2) with OPEN_TREE_CLONE,
+    and AT_RECURSIVE where `flags` has it: a detached copy of the mount, so that nothing done to it
+    is seen outside; "userns" is a user namespace made for `mappings`, a pair of tuples of lines of
+    uid_map and gid_map, for an idmapped mount; "fifo" and "namespace" are files that must be of
+    that type.
+    """
+
+    __slots__ = ("flags", "kind", "mappings", "path")
+
+    def __init__(
+        self,
+        path: str,
+        kind: str = "path",
+        flags: int = 0,
+        mappings: tuple[tuple[str, ...], tuple[str, ...]] = ((), ()),
+    ) -> None:
+        self.path = path
+        self.kind = kind
+        self.flags = flags
+        self.mappings = mappings
+
+    def __repr__(self) -> str:
+        return self.path or "; ".join(",".join(lines) for lines in self.mappings)
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is HostFd and all(
+            getattr(self, name) == getattr(other, name) for name in self.__slots__
+        )
+
+    def __hash__(self) -> int:
+        return hash((self.path, self.kind, self.flags, self.mappings))
+
+
+class Step:
+    """One entry of a plan; the subclasses are generated from operations.toml.
+
+    `source` is the JSON pointer of the value in config.json that asked for it ("" where the
+    specification itself does), `place` is "host", "init" or "start".
+    """
+
+    __slots__ = ("place", "source")
+    operation: ClassVar[str]
+    code: ClassVar[int]
+    template: ClassVar[str]
+    spec: ClassVar[str]
+    calls: ClassVar[tuple[str, ...]]
+    kinds: ClassVar[tuple[tuple[str, str], ...]]
+
+    source: str
+    place: str
+
+    def describe(self) -> str:
+        """Return what the step does, as a verb phrase: "mount tmpfs on '/dev'"."""
+        from ocipy.plan.describe import describe_step
+
+        return describe_step(self)
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not type(self):
+            return False
+        names = ("source", "place", *(name for name, _ in self.kinds))
+        return all(getattr(self, name) == getattr(other, name) for name in names)
+
+    def __hash__(self) -> int:
+        return hash((self.operation, self.source))
+
+    def __repr__(self) -> str:
+        args = ", ".join(f"{name}={getattr(self, name)!r}" for name, _ in self.kinds)
+        return f"{type(self).__name__}({self.source!r}, {args})"

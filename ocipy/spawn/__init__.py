@@ -1,0 +1,1 @@
+"""Doing: from a plan to a running init."""

@@ -1,0 +1,1 @@
+"""The kernel, as Python sees it: constants, descriptors, and the C shim."""
