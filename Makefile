@@ -1,0 +1,115 @@
+# On a bare Debian 12 (root; Python 3.11, gcc, make and git) each target first installs what it
+# needs with apt and pip; what is already there is neither installed nor built again.
+
+.DEFAULT_GOAL := build
+MAKEFLAGS += --no-print-directory
+SHELL := /bin/bash
+
+SYSTEM_PYTHON := $(shell /usr/bin/python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	2>/dev/null && echo /usr/bin/python3)
+PYTHON ?= $(or $(SYSTEM_PYTHON),python3)
+VENV := .venv
+IN_VENV := PATH="$(CURDIR)/$(VENV)/bin:$$PATH"
+OCIPY ?= $(CURDIR)/build/ocipy
+PYTEST_ARGS ?=
+
+.PHONY: build demo shell test lint bench clean distclean locked-build
+.PHONY: build-tools demo-tools test-tools
+
+build: ## the launcher build/ocipy, which runs the package in this tree; the shim and init in the tree
+	@mkdir -p .make && flock .make/lock $(MAKE) locked-build
+
+demo: build demo-tools ## what a container is, shown
+	@OCIPY="$(OCIPY)" demo/demo.sh
+
+shell: build demo-tools ## straight to a shell in a container
+	@OCIPY="$(OCIPY)" demo/demo.sh shell
+
+# Tests that change the kernel's state share one worker (see tests/conftest.py), the others do not.
+test: build test-tools ## every test, as root
+	@$(VENV)/bin/pytest --numprocesses=2 --dist=loadgroup --quiet $(PYTEST_ARGS)
+
+lint: build test-tools ## formatter, linters, types, layering, generated files
+	@$(VENV)/bin/ruff check && $(VENV)/bin/ruff format --check --quiet && $(VENV)/bin/mypy \
+		&& $(VENV)/bin/pytest --quiet tests/test_style.py
+
+bench: build demo-tools ## side by side with runc, and crun where it is installed
+	@$(VENV)/bin/python bench/run.py --ocipy "$(OCIPY)"
+
+clean:
+	rm -rf build .make/sources .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -f ocipy/_native/_shim*.so ocipy/_native/ocipy-init
+	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
+
+distclean: clean
+	rm -rf $(VENV) .make dist
+
+# -- the development build
+
+# meson lists sources by pattern, so it must look again when a file comes or goes.
+locked-build: build-tools
+	@ls ocipy_native ocipy_native/init spec >.make/sources.new 2>/dev/null; true
+	@if [ ! -e build/build.ninja ]; then \
+		rm -rf build; $(IN_VENV) meson setup build -Ddevelopment=true >.make/setup.log \
+			|| { cat .make/setup.log; rm -rf build; exit 1; }; \
+	elif ! cmp -s .make/sources.new .make/sources; then \
+		$(IN_VENV) meson setup --reconfigure build >.make/setup.log \
+			|| { cat .make/setup.log; exit 1; }; \
+	fi
+	@mv .make/sources.new .make/sources
+	@$(IN_VENV) ninja -C build --quiet
+	@for built in build/_shim*.so build/ocipy-init; do \
+		target="ocipy/_native/$${built##*/}"; \
+		[ -f "$$built" ] || continue; \
+		cmp -s "$$built" "$$target" && continue; \
+		cp "$$built" "$$target.new" && mv "$$target.new" "$$target" || exit 1; \
+	done
+
+# -- what has to be installed: $(call apt_missing,PROBE=PACKAGE ...) installs PACKAGE if PROBE, a
+# path or a command, is not there; $(call pip_missing,STAMP,EXPRESSION) the requirements that a
+# Python expression takes from pyproject.toml, again whenever that file changes.
+
+define apt_missing
+	@missing=(); \
+	for pair in $(1); do \
+		if [ ! -e "$${pair%%=*}" ] && ! command -v "$${pair%%=*}" >/dev/null; then \
+			missing+=("$${pair#*=}"); \
+		fi; \
+	done; \
+	if [ "$${#missing[@]}" -gt 0 ]; then \
+		echo "installing $${missing[*]}"; \
+		command -v apt-get >/dev/null || { echo "no apt-get: install them yourself" >&2; exit 1; }; \
+		export DEBIAN_FRONTEND=noninteractive; \
+		{ apt-get update && apt-get install -y --no-install-recommends "$${missing[@]}"; } \
+			>.make/apt.log 2>&1 || { cat .make/apt.log; exit 1; }; \
+	fi
+endef
+
+define pip_missing
+	@if [ ! $(1) -nt pyproject.toml ]; then \
+		$(VENV)/bin/python -c 'import tomllib; p = tomllib.load(open("pyproject.toml", "rb")); \
+			print(*($(2)), sep="\n")' >$(1).txt \
+		&& $(VENV)/bin/pip install -qq --disable-pip-version-check -r $(1).txt && touch $(1); \
+	fi
+endef
+
+PYTHON_H := $(shell $(PYTHON) -c 'import sysconfig; print(sysconfig.get_path("include"))')/Python.h
+
+build-tools:
+	$(call apt_missing,pkg-config=pkg-config musl-gcc=musl-tools /usr/include/seccomp.h=libseccomp-dev \
+		/usr/include/linux/openat2.h=linux-libc-dev $(PYTHON_H)=python3-dev)
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || $(MAKE) venv-package
+	@[ -x $(VENV)/bin/pip ] || { rm -rf $(VENV) .make/pip-*; $(PYTHON) -m venv $(VENV); }
+	$(call pip_missing,.make/pip-build,p["build-system"]["requires"] + p["project"]["dependencies"])
+
+.PHONY: venv-package
+venv-package:
+	$(call apt_missing,/nonexistent=python3-venv)
+
+demo-tools:
+	$(call apt_missing,/bin/busybox=busybox-static)
+
+test-tools: demo-tools
+	$(call pip_missing,.make/pip-test,sum(p["project"]["optional-dependencies"].values()$(COMMA) []))
+
+COMMA := ,

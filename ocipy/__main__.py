@@ -1,0 +1,23 @@
+"""Where the launcher enters: python3 -I -S -X ocipy_path=DIRS .../ocipy/__main__.py ARGUMENTS."""
+
+import posix
+import sys
+
+launcher = sys._xoptions
+if "ocipy_path" in launcher:
+    # Behind the standard library: the directory that holds the package, then our dependencies'.
+    sys.path.append(__file__.rsplit("/", 2)[0])
+    sys.path += [path for path in launcher["ocipy_path"].split(":") if path]
+
+    # In the C locale CPython sets LC_CTYPE (PEP 538), and -I leaves no way to ask it not to. Hooks
+    # must not inherit it. `os` has not been imported yet, so its environ is made from this one.
+    posix.environ.pop(b"LC_CTYPE", None)
+    posix.unsetenv(b"LC_CTYPE")
+    if "ocipy_lc_ctype" in launcher:
+        value = launcher["ocipy_lc_ctype"].encode("utf-8", "surrogateescape")
+        posix.environ[b"LC_CTYPE"] = value
+        posix.putenv(b"LC_CTYPE", value)
+
+from ocipy.cli import main  # noqa: E402
+
+main()

@@ -1,0 +1,1 @@
+"""What is compiled: the extension module `_shim` and the program `ocipy-init`; see ocipy.sys."""
