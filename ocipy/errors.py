@@ -10,7 +10,8 @@
     └── HookError               a hook failed; carries which one and how it ended
 
 A message reads `what failed: why`, lower case, no final period; `hint` says what to do next. Any
-other exception that reaches cli.main() is a bug in ocipy; the user is told so, and how to report it.
+other exception that reaches cli.main() is a bug in ocipy; the user is told so, and how to report
+it.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
 class OcipyError(Exception):
     """Base; `pointer` (RFC 6901) is the value of config.json that asked for what failed, or "".
 
-    cli.main(), which still has the text, adds the line and column the pointer leads to.
+    `location` is where in which file that value stands, such as `config.json:12:7`; whoever still
+    has the text sets it.
     """
 
     exit_code = 1
@@ -35,10 +37,15 @@ class OcipyError(Exception):
         super().__init__(message)
         self.pointer = pointer
         self.hint = hint
+        self.location = ""
 
 
 class UsageError(OcipyError):
-    """The command line is wrong; `hint` names the help to read."""
+    """The command line is wrong; `hint` says what was meant, or which help to read."""
+
+    def __init__(self, message: str, *, hint: str = "", exit_code: int = 1) -> None:
+        super().__init__(message, hint=hint)
+        self.exit_code = exit_code
 
 
 class ConfigError(OcipyError):
@@ -58,7 +65,7 @@ class ConfigFaults(ConfigError):
 
 
 class UnsupportedError(ConfigError):
-    """The value is valid; the message names the missing kernel feature, and which version has it."""
+    """The value is valid; the message names what the kernel lacks, and which version has it."""
 
 
 class StateError(OcipyError):

@@ -1,0 +1,1 @@
+"""What ocipy remembers of a container between two commands."""

@@ -1,0 +1,103 @@
+"""Is this still the same process? A pid alone does not say: it is given again to somebody else.
+
+Pid and start ticks (field 22 of /proc/PID/stat, in clock ticks since boot) name one process for as
+long as the machine is up. Nothing is ever signalled by number: a pidfd(2) is opened first, then the
+ticks are compared. The descriptor holds on to the process it was opened for, so if they are equal
+afterwards, it is the right one, and stays it.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import time
+
+from _signal import pidfd_send_signal
+
+# Fields of /proc/PID/stat counted from behind the name, which may hold any character: proc(5)
+# counts pid and comm as 1 and 2.
+_STATE, _NUM_THREADS, _START_TICKS = 3 - 3, 20 - 3, 22 - 3
+
+
+def _stat_fields(pid: int) -> list[bytes] | None:
+    try:
+        fd = os.open(f"/proc/{pid}/stat", os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    try:
+        text = os.read(fd, 4096)
+    except ProcessLookupError:  # it was reaped between the two calls
+        return None
+    finally:
+        os.close(fd)
+    return text[text.rindex(b")") + 2 :].split()
+
+
+def start_ticks(pid: int) -> int | None:
+    """Return when a process was started, in clock ticks since boot; None if it is gone."""
+    fields = _stat_fields(pid)
+    return int(fields[_START_TICKS]) if fields else None
+
+
+def is_alive(pid: int, ticks: int) -> bool:
+    """Does this very process still run? A zombie does not.
+
+    A zombie with more than one thread does: its first thread has ended, the others have not.
+    """
+    if pid <= 0:
+        return False
+    fields = _stat_fields(pid)
+    if fields is None or int(fields[_START_TICKS]) != ticks:
+        return False
+    return fields[_STATE] not in (b"Z", b"X") or int(fields[_NUM_THREADS]) > 1
+
+
+class Process:
+    """One process, held by pidfd; a context manager. The descriptor is close-on-exec."""
+
+    __slots__ = ("pid", "pidfd")
+
+    def __init__(self, pid: int, pidfd: int) -> None:
+        self.pid = pid
+        self.pidfd = pidfd
+
+    def __enter__(self) -> Process:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        os.close(self.pidfd)
+
+    def send_signal(self, number: int) -> None:
+        """pidfd_send_signal(2).
+
+        Raises:
+            ProcessLookupError: it has ended and was reaped.
+            OSError: EINVAL for a number that is no signal, EPERM.
+        """
+        pidfd_send_signal(self.pidfd, number)
+
+    def wait(self, timeout_seconds: float) -> bool:
+        """Wait until all its threads have ended, reaped or not; False if they have not by then."""
+        poll = select.poll()
+        poll.register(self.pidfd, select.POLLIN)
+        deadline = time.monotonic() + timeout_seconds
+        while True:
+            left = deadline - time.monotonic()
+            if poll.poll(max(0, int(left * 1000))):
+                return True
+            if left <= 0:
+                return False
+
+
+def open_process(pid: int, ticks: int) -> Process | None:
+    """Open the process of that pid and start time; None if it is gone (a zombie is not)."""
+    if pid <= 0:
+        return None
+    try:
+        pidfd = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return None
+    if start_ticks(pid) != ticks:
+        os.close(pidfd)
+        return None
+    return Process(pid, pidfd)

@@ -1,0 +1,104 @@
+"""StateRecord: what `state.json` holds."""
+
+from __future__ import annotations
+
+import time
+
+from ocipy import __version__
+from ocipy.timestamp import utc_timestamp
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NotRequired, TypedDict
+
+    class CgroupRecord(TypedDict):
+        """Where the cgroup is; written by ocipy.cgroup before it makes anything."""
+
+        driver: str
+        paths: dict[str, str]
+
+    class StateRecord(TypedDict):
+        """One container.
+
+        Everything that must be found again to be removed is written here *before* it is made, so
+        that a runtime which is killed at any moment leaves a record of what to look for. `status`
+        is the one last written; status.py computes the true one.
+        """
+
+        version: int
+        ocipyVersion: str
+        ociVersion: str
+        id: str
+        bundle: str  # absolute
+        rootfs: str  # absolute
+        pid: int  # of init, later the container process; 0 until it was cloned
+        startTicks: int  # field 22 of /proc/PID/stat: pid and this together name one process
+        status: str
+        created: str  # RFC 3339, UTC, nanoseconds
+        annotations: dict[str, str]
+        owner: str
+        cgroup: NotRequired[CgroupRecord]
+        poststopDone: NotRequired[bool]
+
+
+RECORD_VERSION = 1
+
+# What other code reads without asking. A record that lacks one, or has another type there, was not
+# written by us.
+_REQUIRED: dict[str, type] = {
+    "version": int,
+    "id": str,
+    "bundle": str,
+    "rootfs": str,
+    "pid": int,
+    "startTicks": int,
+    "status": str,
+    "created": str,
+}
+
+
+def new_record(
+    container_id: str,
+    *,
+    bundle: str,
+    rootfs: str,
+    oci_version: str,
+    annotations: dict[str, str],
+    owner: str = "",
+) -> StateRecord:
+    """Return the record of a container that is about to be made; both paths are absolute."""
+    return {
+        "version": RECORD_VERSION,
+        "ocipyVersion": __version__,
+        "ociVersion": oci_version,
+        "id": container_id,
+        "bundle": bundle,
+        "rootfs": rootfs,
+        "pid": 0,
+        "startTicks": 0,
+        "status": "creating",
+        "created": utc_timestamp(time.time_ns(), nanoseconds=True),
+        "annotations": annotations,
+        "owner": owner,
+    }
+
+
+def read_record(value: object) -> StateRecord:
+    """Check and complete what was read from a `state.json`, of this version or an older one.
+
+    Raises:
+        ValueError: it is no record, or one that a newer ocipy wrote; the text says which.
+    """
+    if not isinstance(value, dict):
+        raise ValueError("it is not an object")
+    for name, kind in _REQUIRED.items():
+        if type(value.get(name)) is not kind:
+            raise ValueError(f"{name!r} is missing or has the wrong type")
+    if value["version"] > RECORD_VERSION:
+        raise ValueError(f"it was written by a newer ocipy ({value.get('ocipyVersion', '?')})")
+    value.setdefault("ocipyVersion", "")
+    value.setdefault("ociVersion", "")
+    value.setdefault("annotations", {})
+    value.setdefault("owner", "")
+    record: StateRecord = value  # type: ignore[assignment]
+    return record

@@ -1,0 +1,373 @@
+"""One directory per container under the state root, and a lock in it.
+
+    ROOT/ID/lock         flock(2) of the command that is changing the container
+    ROOT/ID/state.json   the StateRecord, replaced whole by rename(2): readers take no lock
+    ROOT/ID/config.json  the accepted config as it was read; exec, update and hooks never need the
+                         bundle again, and changing it there changes nothing
+    ROOT/ID/start        fifo; exists while the container waits for `start`
+
+Theory of operation. mkdir(2) decides who makes a container. The lock file is made by whoever needs
+it first, so a directory whose maker was killed between any two system calls can still be locked,
+and removed, by the next command. A waiter may be granted the lock of a container that is gone, or
+of one that has been made anew: after flock(2) it checks that the name still leads to the inode it
+locked, in a directory that still is the one under the root.
+
+    maker                              remover
+    mkdir ROOT/ID                      open ROOT/ID
+    open+flock lock  (does not wait)   open+flock lock  (waits)
+    state.json is there? lost          process, cgroup, hooks
+    state.json.new, rename             unlink the rest, then state.json, then lock
+    ...                                rmdir ROOT/ID
+
+A directory without `state.json` is one in which nothing has been made yet, or nothing is left: the
+maker writes the record before the first effect, the remover unlinks it after the last. It counts
+as no container. `create` takes it over, `delete` removes it.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import time
+
+from ocipy.errors import StateError
+from ocipy.json_text import DuplicateName, JsonError, dumps, loads
+from ocipy.state.record import read_record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Self
+
+    from ocipy.state.record import StateRecord
+
+RECORD, CONFIG, START_FIFO, LOCK = "state.json", "config.json", "start", "lock"
+
+# runc's texts: containerd and podman search for "does not exist" and "already exists".
+NOT_FOUND = "container does not exist"
+ALREADY_EXISTS = "container with given ID already exists"
+
+_ID_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_+-.")
+
+
+class ContainerNotFoundError(StateError):
+    """There is no such container, or its directory holds no record yet or any more."""
+
+
+class RecordError(StateError):
+    """`state.json` cannot be understood: only `delete --force` can do something about it."""
+
+
+class ContainerBusyError(StateError):
+    """Another ocipy command holds the container's lock."""
+
+
+class ContainerDir:
+    """An open container directory. `fd` is O_PATH-like: it stays the same directory whatever the
+    name comes to mean. Closed at exit, or by close()."""
+
+    __slots__ = ("fd", "id", "path")
+
+    def __init__(self, fd: int, path: str, container_id: str) -> None:
+        self.fd = fd
+        self.path = path
+        self.id = container_id
+
+    def close(self) -> None:
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1
+
+    def has(self, name: str) -> bool:
+        """Is there a file of that name?"""
+        try:
+            os.stat(name, dir_fd=self.fd, follow_symlinks=False)
+        except FileNotFoundError:
+            return False
+        return True
+
+
+class ContainerLock:
+    """Exclusive flock(2) on a container's `lock` file, held for the whole of one command.
+
+    A context manager: `with ContainerLock(directory) as lock`. store.create() returns one that is
+    held already; entering it then only says who releases it.
+
+    Raises (on entering):
+        ContainerNotFoundError: deleted while we waited.
+        ContainerBusyError: not granted within `wait_seconds` (None: wait for ever).
+    """
+
+    __slots__ = ("directory", "fd", "wait_seconds")
+
+    def __init__(self, directory: ContainerDir, wait_seconds: float | None = None) -> None:
+        self.directory = directory
+        self.wait_seconds = wait_seconds
+        self.fd = -1
+
+    def __enter__(self) -> Self:
+        if self.fd < 0:
+            self.acquire()
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.release()
+
+    def acquire(self) -> None:
+        # O_CLOEXEC: an inherited descriptor would hold the lock for as long as the container lives.
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+        try:
+            self.fd = os.open(LOCK, flags, 0o600, dir_fd=self.directory.fd)
+        except FileNotFoundError:  # O_CREAT in a directory that was removed
+            raise self._gone() from None
+        try:
+            self._flock()
+            if not self._names_same_inode():
+                raise self._gone()
+        except BaseException:
+            self.release()
+            raise
+
+    def release(self) -> None:
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1
+
+    def _flock(self) -> None:
+        if self.wait_seconds is None:
+            fcntl.flock(self.fd, fcntl.LOCK_EX)
+            return
+        deadline = time.monotonic() + self.wait_seconds
+        while True:
+            try:
+                fcntl.flock(self.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return
+            except BlockingIOError:
+                if time.monotonic() >= deadline:
+                    raise ContainerBusyError(
+                        f"container {self.directory.id} is busy: another ocipy command is at "
+                        "work on it",
+                        hint=f"'fuser {self.directory.path}/{LOCK}' names the process",
+                    ) from None
+            # flock(2) has no time-out, and a signal handler for one would outlive this function.
+            time.sleep(0.005)
+
+    def _names_same_inode(self) -> bool:
+        try:
+            here = os.stat(LOCK, dir_fd=self.directory.fd, follow_symlinks=False)
+            named = os.stat(self.directory.path, follow_symlinks=False)
+        except FileNotFoundError:
+            return False
+        return os.path.samestat(here, os.fstat(self.fd)) and os.path.samestat(
+            named, os.fstat(self.directory.fd)
+        )
+
+    def _gone(self) -> ContainerNotFoundError:
+        return ContainerNotFoundError(f"{NOT_FOUND}: {self.directory.id} was deleted meanwhile")
+
+
+def check_id(container_id: str) -> None:
+    """Raise StateError unless the id is one that runc takes: it becomes a name under the root."""
+    if not container_id:
+        raise StateError("container id cannot be empty")
+    if container_id in (".", "..") or not _ID_CHARACTERS.issuperset(container_id):
+        raise StateError(
+            f"invalid container ID format: {container_id!r}",
+            hint="an id consists of letters, digits, '_', '+', '-' and '.'",
+        )
+    if len(container_id) > 255:
+        raise StateError(f"invalid container ID format: {len(container_id)} characters, of 255")
+
+
+def default_root() -> str:
+    """Return the state root used without `--root`.
+
+    As runc has it: a user without privileges, or root in a user namespace, has a directory of
+    their own in $XDG_RUNTIME_DIR where that is set.
+    """
+    runtime_dir = os.environ.get("XDG_RUNTIME_DIR", "")
+    if runtime_dir and (os.geteuid() != 0 or _in_user_namespace()):
+        return f"{runtime_dir}/ocipy"
+    return "/run/ocipy"
+
+
+def _in_user_namespace() -> bool:
+    """Is uid 0 here not the host's? The initial user namespace maps every id to itself."""
+    try:
+        fd = os.open("/proc/self/uid_map", os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:  # a kernel without user namespaces
+        return False
+    with open(fd, "rb") as file:
+        return file.read().split() != [b"0", b"0", b"4294967295"]
+
+
+def open_root(root: str) -> str:
+    """Make the state root if it is missing and return its absolute path; "" is the default."""
+    path = os.path.abspath(root or default_root())
+    try:
+        os.makedirs(path, mode=0o700, exist_ok=True)
+        if not root and path != "/run/ocipy":
+            # Basedir specification: a sticky bit keeps what is in XDG_RUNTIME_DIR from being
+            # pruned after six hours.
+            os.chmod(path, 0o1700)
+    except OSError as error:
+        raise StateError(
+            f"cannot make the state root {path}: {error.strerror}",
+            hint="choose another with --root",
+        ) from None
+    return path
+
+
+def create(root_path: str, container_id: str) -> ContainerLock:
+    """Make a container's directory and return its lock, held.
+
+    Raises:
+        StateError: the id is invalid, or a container of that name exists or is being made.
+    """
+    check_id(container_id)
+    path = f"{root_path}/{container_id}"
+    made = True
+    try:
+        os.mkdir(path, 0o700)
+    except FileExistsError:
+        made = False
+    lock = None
+    try:
+        directory = find(root_path, container_id)
+        lock = ContainerLock(directory, wait_seconds=0)
+        lock.acquire()
+    except (ContainerBusyError, ContainerNotFoundError):
+        # Somebody else was quicker: with making the same, or with removing the old one.
+        raise StateError(ALREADY_EXISTS) from None
+    if directory.has(RECORD):
+        lock.release()
+        directory.close()
+        raise StateError(ALREADY_EXISTS)
+    if not made:
+        # Left behind by a create that was killed before its record, or by a delete after it.
+        _remove_content(directory, keep=LOCK)
+    return lock
+
+
+def find(root_path: str, container_id: str) -> ContainerDir:
+    """Open a container's directory.
+
+    Raises:
+        ContainerNotFoundError: there is none.
+        StateError: the id is invalid.
+    """
+    check_id(container_id)
+    path = f"{root_path}/{container_id}"
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+            raise ContainerNotFoundError(NOT_FOUND) from None
+        raise StateError(f"cannot open {path}: {error.strerror}") from None
+    return ContainerDir(fd, path, container_id)
+
+
+def list_ids(root_path: str) -> list[str]:
+    """Return the ids of all containers under the root, sorted; a missing root has none."""
+    try:
+        names = os.listdir(root_path)
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise StateError(f"cannot read {root_path}: {error.strerror}") from None
+    return sorted(name for name in names if os.path.lexists(f"{root_path}/{name}/{RECORD}"))
+
+
+def load_record(directory: ContainerDir) -> StateRecord:
+    """Read `state.json`.
+
+    Raises:
+        ContainerNotFoundError: there is none, so nothing of the container exists.
+        RecordError: it is damaged, or from a newer ocipy.
+    """
+    try:
+        return read_record(loads(_read(directory, RECORD)))
+    except FileNotFoundError:
+        raise ContainerNotFoundError(NOT_FOUND) from None
+    except JsonError as error:
+        problem = f"{error.problem} (at character {error.offset})"
+    except DuplicateName as error:
+        problem = f"the name {error.name!r} stands there twice"
+    except (ValueError, OSError) as error:  # a UnicodeDecodeError is a ValueError
+        problem = str(error)
+    raise RecordError(
+        f"cannot read {directory.path}/{RECORD}: {problem}",
+        hint=f"'ocipy delete --force {directory.id}' removes what can still be found",
+    )
+
+
+def save_record(lock: ContainerLock, record: StateRecord) -> None:
+    """Replace `state.json`: a reader takes no lock, and sees the old record or the new one."""
+    _write(lock.directory, RECORD, dumps(record))
+
+
+def save_config(directory: ContainerDir, text: str) -> None:
+    """Keep the accepted config, word for word."""
+    _write(directory, CONFIG, text)
+
+
+def load_config(directory: ContainerDir) -> dict[str, object]:
+    """Return the config that was accepted when the container was made.
+
+    Raises:
+        RecordError: it is missing or damaged.
+    """
+    try:
+        config = loads(_read(directory, CONFIG))
+    except (ValueError, OSError) as error:
+        raise RecordError(f"cannot read {directory.path}/{CONFIG}: {error}") from None
+    if not isinstance(config, dict):
+        raise RecordError(f"cannot read {directory.path}/{CONFIG}: it is not an object")
+    return dict(config)
+
+
+def remove(lock: ContainerLock) -> None:
+    """Remove the directory; the record goes after all else, so an interrupted remove can be
+    repeated. The lock stays held until it is released, and whoever waits for it learns the truth.
+    """
+    directory = lock.directory
+    _remove_content(directory, keep=LOCK)
+    os.unlink(LOCK, dir_fd=directory.fd)
+    try:
+        os.rmdir(directory.path)
+    except FileNotFoundError:
+        pass  # what counts is that it is gone
+
+
+def _remove_content(directory: ContainerDir, *, keep: str) -> None:
+    names = [name for name in os.listdir(directory.fd) if name not in (keep, RECORD)]
+    for name in (*names, RECORD):
+        try:
+            os.unlink(name, dir_fd=directory.fd)
+        except FileNotFoundError:
+            pass
+        except IsADirectoryError:
+            # ocipy makes none today; an older or newer one may have.
+            import shutil
+
+            shutil.rmtree(f"{directory.path}/{name}")
+
+
+def _read(directory: ContainerDir, name: str) -> str:
+    fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory.fd)
+    with open(fd, "rb") as file:
+        return file.read().decode("utf-8", "surrogateescape")
+
+
+def _write(directory: ContainerDir, name: str, text: str) -> None:
+    # Under the lock there is one writer, so a fixed name is enough, and what an interrupted writer
+    # left behind is truncated here instead of collecting in the directory.
+    new = f"{name}.new"
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+    fd = os.open(new, flags, 0o600, dir_fd=directory.fd)
+    with open(fd, "wb", buffering=0) as file:
+        data = memoryview(text.encode("utf-8", "surrogateescape"))
+        while data:
+            data = data[file.write(data) :]
+    # No fsync(2): no container outlives the boot that made it, so neither need its record.
+    os.rename(new, name, src_dir_fd=directory.fd, dst_dir_fd=directory.fd)

@@ -1,0 +1,28 @@
+"""File descriptors."""
+
+from __future__ import annotations
+
+import os
+
+
+def write_all(fd: int, data: bytes) -> None:
+    """write(2) until all is written; raises OSError like os.write."""
+    view = memoryview(data)
+    while view:
+        view = view[os.write(fd, view) :]
+
+
+def print_text(text: str) -> None:
+    """Write to the standard output as UTF-8, whatever the locale says: state is JSON."""
+    write_all(1, text.encode("utf-8", "surrogateescape"))
+
+
+def open_standard_fds() -> None:
+    """Open /dev/null where a caller left 0, 1 or 2 closed: else the next file opened gets that
+    number, and an error message or a container writes into it (the Go runtime does the same)."""
+    for fd in (0, 1, 2):
+        try:
+            os.fstat(fd)
+        except OSError:
+            # The lowest free number is `fd`, since those below it are open.
+            os.set_inheritable(os.open("/dev/null", os.O_RDWR), True)
