@@ -7,7 +7,6 @@ uts and mount namespaces; a test states only how its own container differs. Noth
 from __future__ import annotations
 
 # ruff: noqa: SIM905  (words in a string are easier to read and to sort)
-
 import json
 import os
 from typing import Any

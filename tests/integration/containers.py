@@ -53,6 +53,11 @@ class Call:
     def err(self) -> str:
         return self._read(1)
 
+    @property
+    def message(self) -> str:
+        """Stderr without the backslashes that logfmt puts before quotation marks."""
+        return self.err.replace('\\"', '"')
+
     def _read(self, stream: int) -> str:
         fd = self._files[stream].fileno()
         return os.pread(fd, os.fstat(fd).st_size, 0).decode(errors="replace")
@@ -80,10 +85,10 @@ class Call:
         return self
 
     def failed(self, *texts: str, status: int = 1) -> Call:
-        """Assert exit status and that stderr has each text, whatever its case; return self."""
+        """Assert the status and that stderr has each text, whatever its case; return self."""
         assert self.status == status, self
         for text in texts:
-            assert text.lower() in self.err.lower(), self
+            assert text.lower() in self.message.lower(), self
         return self
 
 
