@@ -25,9 +25,9 @@ demo: build demo-tools ## what a container is, shown
 shell: build demo-tools ## straight to a shell in a container
 	@OCIPY="$(OCIPY)" demo/demo.sh shell
 
-# Tests that change the kernel's state share one worker (see tests/conftest.py), the others do not.
+# Each test has containers, cgroups and directories of its own, so they can run side by side.
 test: build test-tools ## every test, as root
-	@$(VENV)/bin/pytest --numprocesses=2 --dist=loadgroup --quiet $(PYTEST_ARGS)
+	@$(VENV)/bin/pytest --numprocesses=2 --dist=loadfile --quiet $(PYTEST_ARGS)
 
 lint: build test-tools ## formatter, linters, types, layering, generated files
 	@$(VENV)/bin/ruff check && $(VENV)/bin/ruff format --check --quiet && $(VENV)/bin/mypy \
@@ -48,7 +48,7 @@ distclean: clean
 
 # meson lists sources by pattern, so it must look again when a file comes or goes.
 locked-build: build-tools
-	@ls ocipy_native ocipy_native/init spec >.make/sources.new 2>/dev/null; true
+	@ls ocipy_native ocipy_native/init >.make/sources.new
 	@if [ ! -e build/build.ninja ]; then \
 		rm -rf build; $(IN_VENV) meson setup build -Ddevelopment=true >.make/setup.log \
 			|| { cat .make/setup.log; rm -rf build; exit 1; }; \
@@ -57,13 +57,15 @@ locked-build: build-tools
 			|| { cat .make/setup.log; exit 1; }; \
 	fi
 	@mv .make/sources.new .make/sources
-	@$(IN_VENV) ninja -C build --quiet
-	@for built in build/_shim*.so build/ocipy-init; do \
+	@$(IN_VENV) ninja -C build --quiet -k 0; \
+	status=$$?; \
+	for built in build/_shim*.so build/ocipy-init; do \
 		target="ocipy/_native/$${built##*/}"; \
 		[ -f "$$built" ] || continue; \
 		cmp -s "$$built" "$$target" && continue; \
 		cp "$$built" "$$target.new" && mv "$$target.new" "$$target" || exit 1; \
-	done
+	done; \
+	exit $$status
 
 # -- what has to be installed: $(call apt_missing,PROBE=PACKAGE ...) installs PACKAGE if PROBE, a
 # path or a command, is not there; $(call pip_missing,STAMP,EXPRESSION) the requirements that a

@@ -29,7 +29,7 @@
 
 #define OLDEST_PYTHON_MINOR 11
 #define NEWEST_PYTHON_MINOR 39
-#define FIXED_ARGUMENTS 12
+#define FIXED_ARGUMENTS 11 /* those of step 3, and the NULL behind all */
 
 static void die(const char *what, const char *subject, const char *why)
 {
@@ -55,18 +55,6 @@ static void cut_last_component(char *path)
 
 	if (slash != NULL)
 		*slash = '\0';
-}
-
-/*
- * The first files that a program opens become its descriptors 0 to 2 if those are closed: a state
- * file as standard error would be overwritten by the first message. The Go runtime does the same.
- */
-static void fill_standard_descriptors(void)
-{
-	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
-		if (fcntl(fd, F_GETFD) < 0 && errno == EBADF && open("/dev/null", O_RDWR) != fd)
-			_exit(1); /* nobody left to tell */
-	}
 }
 
 #ifndef SOURCE_PACKAGE
@@ -189,10 +177,9 @@ int main(int argc, char **argv)
 	const char *lc_ctype = getenv("LC_CTYPE");
 	int minor, count = 0;
 
-	/* With set-user-ID, every argument and variable would be an attacker's. */
+	/* With set-user-ID, every argument and the environment would be an attacker's. */
 	if (getauxval(AT_SECURE) != 0)
 		die("refusing to run ", "set-user-ID or with file capabilities", "run it as root");
-	fill_standard_descriptors();
 
 	if (readlink("/proc/self/exe", bin_dir, sizeof(bin_dir) - 1) < 0)
 		die("cannot find myself: readlink ", "/proc/self/exe", strerror(errno));
