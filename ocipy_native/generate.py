@@ -166,7 +166,8 @@ def c_text(operations: list[Operation]) -> str:
             f"int op_{name}(struct init_ctx *ctx, const struct {name}_args *args,",
             "\t" + " " * len(f"int op_{name}(") + "struct step_report *report);",
         ]
-    lines += ["", "#ifdef OCIPY_OPERATION_TABLE", ""]
+    # Outside of the include guard: main.c, which alone wants the table, has the structs already.
+    lines += ["", "#endif", "", "#ifdef OCIPY_OPERATION_TABLE", ""]
     for operation in inner:
         name = operation["name"]
         lines += [f"static int decode_{name}(struct cursor *cursor, union op_args *args)", "{"]
@@ -194,8 +195,6 @@ def c_text(operations: list[Operation]) -> str:
         "};",
         "",
         "#endif /* OCIPY_OPERATION_TABLE */",
-        "",
-        "#endif",
     ]
     return "\n".join(lines) + "\n"
 

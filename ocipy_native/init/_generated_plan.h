@@ -500,6 +500,8 @@ int op_set_memory_policy(struct init_ctx *ctx, const struct set_memory_policy_ar
 int op_exec(struct init_ctx *ctx, const struct exec_args *args,
 	            struct step_report *report);
 
+#endif
+
 #ifdef OCIPY_OPERATION_TABLE
 
 static int decode_await_host(struct cursor *cursor, union op_args *args)
@@ -1226,5 +1228,3 @@ static const struct operation {
 };
 
 #endif /* OCIPY_OPERATION_TABLE */
-
-#endif

@@ -62,6 +62,10 @@ int send_message(int socket_fd, const struct message *message, int fd);
 /* Wait for MESSAGE_GO: 0, or -errno (-EPIPE when the host is gone). */
 int await_go(int socket_fd);
 
+#define DECIMAL_SIZE 12
+/* @value in decimal digits, somewhere in @buffer. */
+const char *decimal(char buffer[DECIMAL_SIZE], unsigned int value);
+
 /* The file system magic of what @fd refers to, or -errno. */
 long filesystem_magic(int fd);
 

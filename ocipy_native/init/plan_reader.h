@@ -17,6 +17,7 @@
 #define PLAN_SIZE_MAX (16u << 20)
 #define PLAN_STRINGS_MAX (1u << 20)
 #define PLAN_FLAG_TRACE 1u
+#define PLAN_FLAG_DUMPABLE 2u /* stay dumpable up to become_root (rootless) */
 
 struct plan_header {
 	uint64_t magic;
