@@ -1,9 +1,9 @@
 """Write the C source of the extension module `ocipy._native._shim` (cffi, API mode).
 
-    build_shim.py shim.cdef shim_module.c
+    build_shim.py shim_module.c shim.cdef shim_seccomp.cdef ...
 
-The declarations in `shim.cdef` are what Python may call. The C compiler checks each against
-`shim.h`, so the two cannot disagree. Meson compiles the result and links it with shim.c.
+The declarations in each NAME.cdef are what Python may call. The C compiler checks them against
+NAME.h, so the two cannot disagree. Meson compiles the result and links it with every NAME.c.
 """
 
 from __future__ import annotations
@@ -14,12 +14,15 @@ from pathlib import Path
 from cffi import FFI
 
 
-def write_module_source(cdef: Path, output: Path) -> None:
+def write_module_source(output: Path, cdefs: list[Path]) -> None:
+    """Write the module that gives Python what all `cdefs` declare."""
     ffi = FFI()
-    ffi.cdef(cdef.read_text())
-    ffi.set_source("ocipy._native._shim", '#include "shim.h"\n', py_limited_api=True)
+    for cdef in cdefs:
+        ffi.cdef(cdef.read_text())
+    includes = "".join(f'#include "{cdef.stem}.h"\n' for cdef in cdefs)
+    ffi.set_source("ocipy._native._shim", includes, py_limited_api=True)
     ffi.emit_c_code(str(output))
 
 
 if __name__ == "__main__":
-    write_module_source(Path(sys.argv[1]), Path(sys.argv[2]))
+    write_module_source(Path(sys.argv[1]), [Path(name) for name in sys.argv[2:]])

@@ -1,0 +1,166 @@
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include "shim.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/mount.h>
+#include <linux/sched.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+static int result(long rc)
+{
+	return rc < 0 ? -errno : (int)rc;
+}
+
+int ocipy_spawn_init(int init_fd, int plan_fd, int sync_fd, uint64_t clone_flags, int cgroup_fd,
+		     const int *inherit, size_t inherit_count, int *pidfd)
+{
+	char plan_arg[12], sync_arg[12], name[] = "ocipy-init";
+	char *argv[] = { name, plan_arg, sync_arg, NULL };
+	char *envp[] = { NULL };
+	struct clone_args clone = {
+		.flags = clone_flags | CLONE_PIDFD,
+		.exit_signal = SIGCHLD,
+		.pidfd = (uint64_t)(uintptr_t)pidfd,
+	};
+	long pid;
+
+	if (cgroup_fd >= 0) {
+		clone.flags |= CLONE_INTO_CGROUP;
+		clone.cgroup = (uint64_t)cgroup_fd;
+	}
+	snprintf(plan_arg, sizeof(plan_arg), "%d", plan_fd);
+	snprintf(sync_arg, sizeof(sync_arg), "%d", sync_fd);
+	pid = syscall(SYS_clone3, &clone, sizeof(clone));
+	if (pid != 0)
+		return result(pid);
+	/* In the child, a copy of the interpreter: nothing of Python runs from here to the exec. */
+	fcntl(plan_fd, F_SETFD, 0);
+	fcntl(sync_fd, F_SETFD, 0);
+	for (size_t i = 0; i < inherit_count; i++)
+		fcntl(inherit[i], F_SETFD, 0);
+	syscall(SYS_execveat, init_fd, "", argv, envp, AT_EMPTY_PATH);
+	_exit(127);
+}
+
+int ocipy_socketpair(int fds[2])
+{
+	return result(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds));
+}
+
+int ocipy_connect_unix(const char *path)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int target, fd, rc;
+
+	/* /proc/self/fd/N is short where the path is not. */
+	target = open(path, O_PATH | O_CLOEXEC);
+	if (target < 0)
+		return -errno;
+	snprintf(address.sun_path, sizeof(address.sun_path), "/proc/self/fd/%d", target);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0) {
+		rc = -errno;
+	} else if (connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0) {
+		rc = -errno;
+		close(fd);
+	} else {
+		rc = fd;
+	}
+	close(target);
+	return rc;
+}
+
+#define FDS_MAX 8
+
+union control {
+	struct cmsghdr header;
+	char space[CMSG_SPACE(sizeof(int) * FDS_MAX)];
+};
+
+int ocipy_send(int socket_fd, const void *data, size_t length, const int *fds, size_t fd_count)
+{
+	struct iovec part = { (void *)(uintptr_t)data, length };
+	union control control = { 0 };
+	struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1 };
+
+	if (fd_count > FDS_MAX)
+		return -EINVAL;
+	if (fd_count > 0) {
+		message.msg_control = &control;
+		message.msg_controllen = CMSG_SPACE(sizeof(int) * fd_count);
+		control.header.cmsg_level = SOL_SOCKET;
+		control.header.cmsg_type = SCM_RIGHTS;
+		control.header.cmsg_len = CMSG_LEN(sizeof(int) * fd_count);
+		memcpy(CMSG_DATA(&control.header), fds, sizeof(int) * fd_count);
+	}
+	return result(sendmsg(socket_fd, &message, MSG_NOSIGNAL));
+}
+
+int ocipy_receive(int socket_fd, void *data, size_t length, int *fd, int timeout_ms)
+{
+	struct pollfd ready = { .fd = socket_fd, .events = POLLIN };
+	struct iovec part = { data, length };
+	union control control = { 0 };
+	struct msghdr message = {
+		.msg_iov = &part,
+		.msg_iovlen = 1,
+		.msg_control = &control,
+		/* Room for one: the kernel drops what does not fit, so no descriptor is leaked. */
+		.msg_controllen = CMSG_SPACE(sizeof(int)),
+	};
+	struct cmsghdr *header;
+	ssize_t got;
+	int rc;
+
+	*fd = -1;
+	rc = poll(&ready, 1, timeout_ms);
+	if (rc <= 0)
+		return rc < 0 ? -errno : -ETIMEDOUT;
+	got = recvmsg(socket_fd, &message, MSG_CMSG_CLOEXEC);
+	if (got < 0)
+		return -errno;
+	header = CMSG_FIRSTHDR(&message);
+	if (header && header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS)
+		memcpy(fd, CMSG_DATA(header), sizeof(int));
+	return (int)got;
+}
+
+int ocipy_open_tree(const char *path, unsigned int flags)
+{
+	return result(syscall(SYS_open_tree, AT_FDCWD, path, flags | OPEN_TREE_CLOEXEC));
+}
+
+int ocipy_prlimit(int pid, int resource, uint64_t soft, uint64_t hard)
+{
+	struct rlimit64 limit = { .rlim_cur = soft, .rlim_max = hard };
+
+	return result(syscall(SYS_prlimit64, pid, resource, &limit, NULL));
+}
+
+int ocipy_prctl(int option, unsigned long argument)
+{
+	return result(prctl(option, argument, 0, 0, 0));
+}
+
+int ocipy_setns(int fd, int clone_flag)
+{
+	return result(setns(fd, clone_flag));
+}
+
+int ocipy_sched_setaffinity(int pid, const void *mask, size_t length)
+{
+	return result(syscall(SYS_sched_setaffinity, pid, length, mask));
+}
