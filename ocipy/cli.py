@@ -87,7 +87,16 @@ def _run(request: Request) -> int:
         return print_help(request)
     if log.is_debugging():
         log.debug(f"command {request.command!r} {request.options} {request.args}")
-    module = __import__(f"ocipy.commands.{request.command}", fromlist=["run"])
+    name = f"ocipy.commands.{request.command}"
+    try:
+        module = __import__(name, fromlist=["run"])
+    except ModuleNotFoundError as error:
+        if error.name != name:
+            raise
+        raise OcipyError(
+            f"{request.command!r} is not supported by this version of ocipy",
+            hint="'ocipy --help' lists what is",
+        ) from None
     status: int = module.run(request)
     return status
 

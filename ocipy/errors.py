@@ -27,8 +27,9 @@ if TYPE_CHECKING:
 class OcipyError(Exception):
     """Base; `pointer` (RFC 6901) is the value of config.json that asked for what failed, or "".
 
-    `location` is where in which file that value stands, such as `config.json:12:7`; whoever still
-    has the text sets it.
+    `location` is where in which file that value stands, such as `config.json:12:7`, and `details`
+    are lines for people that say it all, the place in the file marked; whoever still has the text
+    sets them (ocipy.schema.report).
     """
 
     exit_code = 1
@@ -38,6 +39,7 @@ class OcipyError(Exception):
         self.pointer = pointer
         self.hint = hint
         self.location = ""
+        self.details = ""
 
 
 class UsageError(OcipyError):
@@ -49,19 +51,32 @@ class UsageError(OcipyError):
 
 
 class ConfigError(OcipyError):
-    """The value at `pointer` breaks a rule of the runtime-spec."""
+    """The value at `pointer` breaks a rule of the runtime-spec.
 
-    def __init__(self, pointer: str, problem: str, *, hint: str = "") -> None:
+    `offset`, in characters, is where it stands in the text if the pointer cannot say so: in a text
+    that is not JSON, and for a name rather than its value; else it is -1.
+    """
+
+    def __init__(self, pointer: str, problem: str, *, hint: str = "", offset: int = -1) -> None:
         super().__init__(problem, pointer=pointer, hint=hint)
+        self.offset = offset
 
 
 class ConfigFaults(ConfigError):
     """Several values break rules; `faults` holds one ConfigError for each, in file order."""
 
     def __init__(self, faults: list[ConfigError]) -> None:
-        first = faults[0]
-        super().__init__(first.pointer, str(first), hint=first.hint)
+        super().__init__("", "")
         self.faults = faults
+
+    def __str__(self) -> str:
+        """Name every fault with its place and hint, in one line: a log record has no more."""
+        parts = []
+        for fault in self.faults:
+            place = ", ".join(part for part in (fault.location, fault.pointer) if part)
+            hint = f", {fault.hint}" if fault.hint else ""
+            parts.append(f"{fault} ({place}){hint}" if place else f"{fault}{hint}")
+        return f"{len(parts)} faults in the configuration: " + "; ".join(parts)
 
 
 class UnsupportedError(ConfigError):

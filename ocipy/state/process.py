@@ -12,7 +12,7 @@ import os
 import select
 import time
 
-from _signal import pidfd_send_signal
+from ocipy.signals import pidfd_send_signal
 
 # Fields of /proc/PID/stat counted from behind the name, which may hold any character: proc(5)
 # counts pid and comm as 1 and 2.

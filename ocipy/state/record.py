@@ -102,3 +102,21 @@ def read_record(value: object) -> StateRecord:
     value.setdefault("owner", "")
     record: StateRecord = value  # type: ignore[assignment]
     return record
+
+
+def oci_state(record: StateRecord, status: str, pid: int) -> dict[str, object]:
+    """Return the specification's State, as hooks get it on their standard input.
+
+    Spec (runtime.md#state): pid is REQUIRED when created or running; a stopped one has none.
+    """
+    state: dict[str, object] = {
+        "ociVersion": record["ociVersion"],
+        "id": record["id"],
+        "status": status,
+    }
+    if pid > 0:
+        state["pid"] = pid
+    state["bundle"] = record["bundle"]
+    if record["annotations"]:
+        state["annotations"] = record["annotations"]
+    return state

@@ -39,6 +39,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Self
 
+    from ocipy.json_text import Json
     from ocipy.state.record import StateRecord
 
 RECORD, CONFIG, START_FIFO, LOCK = "state.json", "config.json", "start", "lock"
@@ -55,7 +56,12 @@ class ContainerNotFoundError(StateError):
 
 
 class RecordError(StateError):
-    """`state.json` cannot be understood: only `delete --force` can do something about it."""
+    """`state.json` cannot be understood: only `delete --force` can do something about it.
+
+    `value` is what could be read of it: an object that a newer ocipy wrote, or None.
+    """
+
+    value: Json = None
 
 
 class ContainerBusyError(StateError):
@@ -201,9 +207,14 @@ def _in_user_namespace() -> bool:
         return file.read().split() != [b"0", b"0", b"4294967295"]
 
 
+def root_path(root: str) -> str:
+    """Return the absolute path of the state root, "" being the default; it may not exist."""
+    return os.path.abspath(root or default_root())
+
+
 def open_root(root: str) -> str:
-    """Make the state root if it is missing and return its absolute path; "" is the default."""
-    path = os.path.abspath(root or default_root())
+    """Make the state root if it is missing; return its absolute path, as root_path() does."""
+    path = root_path(root)
     try:
         os.makedirs(path, mode=0o700, exist_ok=True)
         if not root and path != "/run/ocipy":
@@ -218,14 +229,14 @@ def open_root(root: str) -> str:
     return path
 
 
-def create(root_path: str, container_id: str) -> ContainerLock:
+def create(root: str, container_id: str) -> ContainerLock:
     """Make a container's directory and return its lock, held.
 
     Raises:
         StateError: the id is invalid, or a container of that name exists or is being made.
     """
     check_id(container_id)
-    path = f"{root_path}/{container_id}"
+    path = f"{root}/{container_id}"
     made = True
     try:
         os.mkdir(path, 0o700)
@@ -233,7 +244,7 @@ def create(root_path: str, container_id: str) -> ContainerLock:
         made = False
     lock = None
     try:
-        directory = find(root_path, container_id)
+        directory = find(root, container_id)
         lock = ContainerLock(directory, wait_seconds=0)
         lock.acquire()
     except (ContainerBusyError, ContainerNotFoundError):
@@ -249,7 +260,7 @@ def create(root_path: str, container_id: str) -> ContainerLock:
     return lock
 
 
-def find(root_path: str, container_id: str) -> ContainerDir:
+def find(root: str, container_id: str) -> ContainerDir:
     """Open a container's directory.
 
     Raises:
@@ -257,7 +268,7 @@ def find(root_path: str, container_id: str) -> ContainerDir:
         StateError: the id is invalid.
     """
     check_id(container_id)
-    path = f"{root_path}/{container_id}"
+    path = f"{root}/{container_id}"
     try:
         fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError as error:
@@ -267,15 +278,15 @@ def find(root_path: str, container_id: str) -> ContainerDir:
     return ContainerDir(fd, path, container_id)
 
 
-def list_ids(root_path: str) -> list[str]:
+def list_ids(root: str) -> list[str]:
     """Return the ids of all containers under the root, sorted; a missing root has none."""
     try:
-        names = os.listdir(root_path)
+        names = os.listdir(root)
     except FileNotFoundError:
         return []
     except OSError as error:
-        raise StateError(f"cannot read {root_path}: {error.strerror}") from None
-    return sorted(name for name in names if os.path.lexists(f"{root_path}/{name}/{RECORD}"))
+        raise StateError(f"cannot read {root}: {error.strerror}") from None
+    return sorted(name for name in names if os.path.lexists(f"{root}/{name}/{RECORD}"))
 
 
 def load_record(directory: ContainerDir) -> StateRecord:
@@ -285,8 +296,10 @@ def load_record(directory: ContainerDir) -> StateRecord:
         ContainerNotFoundError: there is none, so nothing of the container exists.
         RecordError: it is damaged, or from a newer ocipy.
     """
+    value: Json = None
     try:
-        return read_record(loads(_read(directory, RECORD)))
+        value = loads(_read(directory, RECORD))
+        return read_record(value)
     except FileNotFoundError:
         raise ContainerNotFoundError(NOT_FOUND) from None
     except JsonError as error:
@@ -295,10 +308,12 @@ def load_record(directory: ContainerDir) -> StateRecord:
         problem = f"the name {error.name!r} stands there twice"
     except (ValueError, OSError) as error:  # a UnicodeDecodeError is a ValueError
         problem = str(error)
-    raise RecordError(
+    refused = RecordError(
         f"cannot read {directory.path}/{RECORD}: {problem}",
         hint=f"'ocipy delete --force {directory.id}' removes what can still be found",
     )
+    refused.value = value
+    raise refused
 
 
 def save_record(lock: ContainerLock, record: StateRecord) -> None:

@@ -1,0 +1,84 @@
+"""`ocipy delete [--force] ID`: remove a container and everything that was made for it."""
+
+from __future__ import annotations
+
+from ocipy import log
+from ocipy.state import store
+from ocipy.state.destroy import destroy, kill_processes
+from ocipy.state.record import read_record
+from ocipy.state.status import current_status, require_allowed
+from ocipy.state.store import ContainerBusyError, ContainerLock, ContainerNotFoundError, RecordError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ocipy.request import Request
+    from ocipy.state.record import StateRecord
+    from ocipy.state.store import ContainerDir
+
+# How long another command on the same container may take before we give up: longer than hooks with
+# a sensible timeout, shorter than the patience of those who call us (containerd: 30 seconds).
+_LOCK_SECONDS = 20.0
+
+
+def run(request: Request) -> int:
+    force = request.flag("force")
+    try:
+        directory = store.find(store.root_path(request.root), request.args[0])
+        with _lock(directory, force=force) as lock:
+            _delete(lock, force=force)
+    except ContainerNotFoundError:
+        if not force:
+            raise
+    return 0
+
+
+def _lock(directory: ContainerDir, *, force: bool) -> ContainerLock:
+    lock = ContainerLock(directory, wait_seconds=0.0 if force else _LOCK_SECONDS)
+    try:
+        lock.acquire()
+    except ContainerBusyError:
+        if not force:
+            raise
+        # A create, say, that waits for its init, or for a hook. Without its process it fails, takes
+        # back what it has made, and lets go of the lock.
+        try:
+            kill_processes(store.load_record(directory))
+        except (ContainerNotFoundError, RecordError):
+            pass  # it has not come that far
+        lock.wait_seconds = _LOCK_SECONDS
+        lock.acquire()
+    return lock
+
+
+def _delete(lock: ContainerLock, *, force: bool) -> None:
+    directory = lock.directory
+    try:
+        record = store.load_record(directory)
+    except ContainerNotFoundError:
+        # Left behind by a create that was killed before it made anything, or by a delete.
+        store.remove(lock)
+        raise
+    except RecordError as error:
+        if not force:
+            raise
+        log.warning(f"{error}; removing what can be found")
+        found = _salvage(error.value)
+        if found is None:
+            store.remove(lock)
+        else:
+            destroy(lock, found)
+        return
+    if not force:
+        require_allowed("delete", current_status(directory, record), directory.id)
+    destroy(lock, record)
+
+
+def _salvage(value: object) -> StateRecord | None:
+    """Return a record that names process and cgroup, made of what a newer ocipy wrote, or None."""
+    if not isinstance(value, dict) or value.get("version") == 1:
+        return None
+    value["version"] = 1
+    try:
+        return read_record(value)
+    except ValueError:
+        return None

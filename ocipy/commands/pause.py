@@ -1,0 +1,39 @@
+"""`ocipy pause ID`: freeze every process of a container."""
+
+from __future__ import annotations
+
+from ocipy.errors import StateError
+from ocipy.state import store
+from ocipy.state.status import current_status, require_allowed
+from ocipy.state.store import ContainerLock
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ocipy.request import Request
+
+
+def run(request: Request) -> int:
+    change_freezer(request, "pause")
+    return 0
+
+
+def change_freezer(request: Request, verb: str) -> None:
+    """Freeze ("pause") or thaw ("resume") a container.
+
+    Raises:
+        StateError: the status forbids it, or the container has no cgroup to freeze.
+    """
+    directory = store.find(store.root_path(request.root), request.args[0])
+    with ContainerLock(directory):
+        record = store.load_record(directory)
+        require_allowed(verb, current_status(directory, record), directory.id)
+        where = record.get("cgroup")
+        if not where:
+            raise StateError(f"cannot {verb} {directory.id}: it has no cgroup of its own")
+        from ocipy.cgroup.driver import open_cgroup
+
+        cgroup = open_cgroup(where)
+        if verb == "pause":
+            cgroup.freeze()
+        else:
+            cgroup.thaw()
