@@ -1,0 +1,72 @@
+"""What the caller of create, run or exec asked for, beside config.json."""
+
+from __future__ import annotations
+
+
+class CreateRequest:
+    """The command line of `create` or `run`, resolved: planners see no options and no environment.
+
+    Attributes:
+        container_id: as given.
+        bundle: absolute path.
+        rootfs: absolute path of the root filesystem.
+        start_fifo: path of the fifo on which init waits for `start`; "" where `run` goes straight
+            on.
+        no_pivot: move the mount instead of pivot_root(2), for a host on an initramfs.
+        no_new_keyring: stay in the caller's session keyring.
+        preserve_fds: how many descriptors from 3 on the container process inherits.
+        listen_fds: LISTEN_FDS of the caller's environment (sd_listen_fds(3)), they come first.
+        listen_fd_names: LISTEN_FDNAMES.
+        notify_socket: path of the socket in the container on which it may say that it is ready.
+        cgroup_paths: controllers of a hierarchy, comma separated ("" for cgroup v2), to the
+            container's absolute directory in it.
+        oci_state: the State that hooks get, without pid and status.
+        terminal: whether the container process gets a terminal.
+    """
+
+    __slots__ = (
+        "bundle",
+        "cgroup_paths",
+        "container_id",
+        "listen_fd_names",
+        "listen_fds",
+        "no_new_keyring",
+        "no_pivot",
+        "notify_socket",
+        "oci_state",
+        "preserve_fds",
+        "rootfs",
+        "start_fifo",
+        "systemd_cgroup",
+    )
+
+    def __init__(
+        self,
+        container_id: str,
+        *,
+        bundle: str,
+        rootfs: str,
+        start_fifo: str = "",
+        no_pivot: bool = False,
+        no_new_keyring: bool = False,
+        preserve_fds: int = 0,
+        listen_fds: int = 0,
+        listen_fd_names: str = "",
+        notify_socket: str = "",
+        systemd_cgroup: bool = False,
+        cgroup_paths: dict[str, str] | None = None,
+        oci_state: dict[str, object] | None = None,
+    ) -> None:
+        self.container_id = container_id
+        self.bundle = bundle
+        self.rootfs = rootfs
+        self.start_fifo = start_fifo
+        self.no_pivot = no_pivot
+        self.no_new_keyring = no_new_keyring
+        self.preserve_fds = preserve_fds
+        self.listen_fds = listen_fds
+        self.listen_fd_names = listen_fd_names
+        self.notify_socket = notify_socket
+        self.systemd_cgroup = systemd_cgroup
+        self.cgroup_paths = cgroup_paths or {}
+        self.oci_state = oci_state or {}
