@@ -1,0 +1,314 @@
+"""What holds for the text of the whole project; each rule is explained where it is checked.
+
+Nothing here needs privileges: `pytest tests/unit tests/test_style.py` answers in seconds whether a
+change may land.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.conftest import REPOSITORY
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(REPOSITORY)
+MODULES = sorted((ROOT / "ocipy").rglob("*.py"))
+C_SOURCES = sorted((ROOT / "ocipy_native").rglob("*.c"))
+
+
+def relative(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def check(*command: str) -> None:
+    """Run a checker from the project's root; what it writes is the failure's text."""
+    program = shutil.which(command[0], path=Path(sys.executable).parent) or shutil.which(command[0])
+    if program is None:
+        pytest.fail(f"{command[0]} is missing: `make test` installs it")
+    done = subprocess.run([program, *command[1:]], cwd=ROOT, capture_output=True, text=True)
+    if done.returncode != 0:
+        pytest.fail(f"{' '.join(command)}\n{done.stdout}{done.stderr}", pytrace=False)
+
+
+# -- formatter, linters, types
+
+
+def test_ruff() -> None:
+    check("ruff", "check", "--quiet")
+
+
+def test_format() -> None:
+    check("ruff", "format", "--check", "--quiet", "--diff")
+
+
+def test_types() -> None:
+    check("mypy")
+
+
+@pytest.mark.parametrize("source", C_SOURCES, ids=relative)
+def test_c_warnings(source: Path, tmp_path: Path) -> None:
+    (tmp_path / "launcher_config.h").write_text(
+        '#define BUILD_PYTHON_MINOR 11\n#define BUILD_PYTHON "python3"\n'
+    )
+    warnings = "-Wall -Wextra -Wformat=2 -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Werror"
+    include = [f"-I{ROOT}/ocipy_native", f"-I{tmp_path}"]
+    # Optimised, because only then gcc sees what may be used uninitialised.
+    output = ["-O2", "-c", "-o", f"{tmp_path}/object"]
+    check("gcc", "-std=gnu11", *warnings.split(), *include, *output, str(source))
+
+
+# -- what two languages share is written once
+
+
+@pytest.mark.parametrize("generator", ["ocipy_native/generate.py", "spec/compile.py"])
+def test_generated_files_are_up_to_date(generator: str) -> None:
+    check(sys.executable, generator, "--check")
+
+
+# -- data flows one way
+
+ANYWHERE = {
+    "ocipy",
+    "ocipy.errors",
+    "ocipy.json_position",
+    "ocipy.json_text",
+    "ocipy.log",
+    "ocipy.request",
+    "ocipy.signals",
+    "ocipy.sys",
+    "ocipy.timestamp",
+}
+COMMAND_LINE = {"ocipy.arguments", "ocipy.help", "ocipy.options"}
+
+# Which others a package or module may import; each may import itself, and, except where PURE says
+# otherwise, what is in ANYWHERE. The order is that in which a container meets them.
+MAY_IMPORT = {
+    "ocipy.bundle": {"ocipy.schema", "ocipy.config"},
+    "ocipy.schema": {"ocipy.config"},
+    "ocipy.config": {"ocipy.schema"},
+    "ocipy.host": {"ocipy.cgroup"},
+    "ocipy.plan": {"ocipy.config", "ocipy.host.facts", "ocipy.errors", "ocipy.sys.constants"},
+    "ocipy.cgroup": {"ocipy.config", "ocipy.host"},
+    "ocipy.spawn": {"ocipy.config", "ocipy.host", "ocipy.plan", "ocipy.cgroup"},
+    "ocipy.state": {"ocipy.config", "ocipy.host", "ocipy.cgroup", "ocipy.spawn"},
+    "ocipy.commands": {
+        "ocipy._generated_build",
+        "ocipy.bundle",
+        "ocipy.schema",
+        "ocipy.config",
+        "ocipy.host",
+        "ocipy.plan",
+        "ocipy.cgroup",
+        "ocipy.spawn",
+        "ocipy.state",
+    },
+    "ocipy.cli": {*COMMAND_LINE, "ocipy.commands"},
+    "ocipy.__main__": {"ocipy.cli"},
+}
+# A plan is a pure function: planners have no way to reach a file, the clock or the kernel.
+PURE = {"ocipy.plan"}
+IMPURE_STDLIB = {"fcntl", "os", "posix", "select", "socket", "subprocess", "sys", "time"}
+
+
+def is_type_checking(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and (
+        isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+    )
+
+
+def run_time_nodes(node: ast.AST) -> Iterator[ast.AST]:
+    """Walk a tree, leaving out what only type checkers read."""
+    for child in ast.iter_child_nodes(node):
+        if not is_type_checking(child):
+            yield child
+            yield from run_time_nodes(child)
+
+
+def imported(tree: ast.Module) -> Iterator[tuple[str, int]]:
+    """Yield the module and line of each import that is ever executed."""
+    for node in run_time_nodes(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield alias.name, node.lineno
+        elif isinstance(node, ast.ImportFrom):
+            for alias in node.names:
+                whole = f"{node.module}.{alias.name}"
+                path = ROOT / whole.replace(".", "/")
+                is_module = path.is_dir() or path.with_suffix(".py").exists()
+                yield (whole if is_module else node.module or ""), node.lineno
+
+
+def module_name(path: Path) -> str:
+    return relative(path).removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+
+
+def belongs(module: str, packages: set[str]) -> bool:
+    """Is the module one of these, or in one of these? The package `ocipy` is only itself."""
+    return any(module == p or (p != "ocipy" and module.startswith(f"{p}.")) for p in packages)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=relative)
+def test_data_flows_one_way(path: Path) -> None:
+    module = module_name(path)
+    layer = next((layer for layer in MAY_IMPORT if belongs(module, {layer})), None)
+    if layer is None:
+        # Modules outside of the stages serve all of them, so they may know none of them.
+        known = belongs(module, ANYWHERE | COMMAND_LINE | {"ocipy._native"})
+        assert known, f"{module} has no place in MAY_IMPORT or ANYWHERE"
+        allowed = ANYWHERE | {"ocipy._native"} | (COMMAND_LINE if module in COMMAND_LINE else set())
+    else:
+        allowed = MAY_IMPORT[layer] | {layer} | (set() if layer in PURE else ANYWHERE)
+    tree = ast.parse(path.read_text())
+    wrong = [
+        f"{relative(path)}:{line}: may not import {name}"
+        for name, line in imported(tree)
+        if (name.split(".")[0] == "ocipy" and not belongs(name, allowed))
+        or (layer in PURE and name.split(".")[0] in IMPURE_STDLIB)
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+# -- bans, each with its reason
+
+BANNED_CALLS = {
+    "os.fork": "a copy of the interpreter would run in the container; ocipy.spawn clones init",
+    "os.system": "a shell would read what a config says",
+    "os.popen": "a shell would read what a config says",
+    "os.chdir": "relative paths of the caller would change their meaning; use descriptors",
+    "os.putenv": "os.environ would not know of it",
+    "pickle.load": "a state file would run code",
+    "pickle.loads": "a state file would run code",
+    "eval": "text would run as code",
+    "exec": "text would run as code",
+    "print": "no flush, no encoding of our choice; use ocipy.sys.fd.print_text()",
+}
+
+
+def dotted(node: ast.expr) -> str:
+    if isinstance(node, ast.Attribute):
+        return f"{dotted(node.value)}.{node.attr}"
+    return node.id if isinstance(node, ast.Name) else "?"
+
+
+def opens_for_truncation(call: ast.Call) -> bool:
+    """open(PATH, "w"): a reader may see half of it, and a link may lead anywhere.
+
+    open(FD, "w") is fine: whoever made the descriptor has decided.
+    """
+    if dotted(call.func) != "open" or len(call.args) < 2:
+        return False
+    first, mode = call.args[:2]
+    is_fd = isinstance(first, ast.Name) and first.id.endswith("fd")
+    is_write = isinstance(mode, ast.Constant) and "w" in str(mode.value)
+    return is_write and not is_fd
+
+
+@pytest.mark.parametrize("path", MODULES, ids=relative)
+def test_banned_calls(path: Path) -> None:
+    found = []
+    for node in ast.walk(ast.parse(path.read_text())):
+        if not isinstance(node, ast.Call):
+            continue
+        name, where = dotted(node.func), f"{relative(path)}:{node.lineno}"
+        if name in BANNED_CALLS:
+            found.append(f"{where}: {name}: {BANNED_CALLS[name]}")
+        if any(keyword.arg == "preexec_fn" for keyword in node.keywords):
+            found.append(f"{where}: preexec_fn: Python would run between fork and exec")
+        if opens_for_truncation(node):
+            found.append(f"{where}: open(PATH, 'w'): a reader may see half of the file")
+    assert not found, "\n".join(found)
+
+
+def joins_rootfs(node: ast.AST) -> bool:
+    """A path of the container joined to the rootfs as a string would follow the image's links."""
+    if isinstance(node, ast.JoinedStr):
+        for before, after in zip(node.values, node.values[1:], strict=False):
+            if (
+                isinstance(before, ast.FormattedValue)
+                and "rootfs" in dotted(before.value)
+                and isinstance(after, ast.Constant)
+                and str(after.value).startswith("/")
+            ):
+                return True
+    if isinstance(node, ast.Call) and dotted(node.func) == "os.path.join" and node.args:
+        return "rootfs" in dotted(node.args[0])
+    return False
+
+
+@pytest.mark.parametrize("path", MODULES, ids=relative)
+def test_no_path_is_joined_to_the_rootfs(path: Path) -> None:
+    lines = [n for n in ast.walk(ast.parse(path.read_text())) if joins_rootfs(n)]
+    where = [f"{relative(path)}:{node.lineno}" for node in lines if isinstance(node, ast.expr)]
+    assert not where, f"{', '.join(where)}: {joins_rootfs.__doc__}"
+
+
+# init waits in every created container, and is attacked from inside: no heap, no stdio, no shell,
+# nothing that copies without a length.
+BANNED_IN_INIT = re.compile(
+    r"(?<![.>\w])(malloc|calloc|realloc|free|strdup|alloca|\w*printf|f(open|puts|write|read|flush)"
+    r"|puts|perror|system|popen|strcpy|strcat|gets|getenv)\s*\("
+)
+COMMENT_OR_STRING = re.compile(r'/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\\n])*"', re.DOTALL)
+
+
+def without_comments(text: str) -> str:
+    return COMMENT_OR_STRING.sub(lambda m: re.sub(r"[^\n]", " ", m[0]), text)
+
+
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "ocipy_native" / "init").glob("*.[ch]")), ids=relative
+)
+def test_init_has_no_heap_and_no_stdio(path: Path) -> None:
+    found = [
+        f"{relative(path)}:{number}: {match[0]})"
+        for number, line in enumerate(without_comments(path.read_text()).splitlines(), 1)
+        if (match := BANNED_IN_INIT.search(line)) and "__attribute__" not in line
+    ]
+    assert not found, "\n".join(found)
+
+
+# -- names
+
+# They say what a thing is not: none of the concepts of this project.
+EMPTY_NAMES = re.compile(r"(^|_)(utils?|helpers?|common|misc|managers?)(_|\.|$)|^handle_")
+
+
+@pytest.mark.parametrize("path", MODULES + C_SOURCES, ids=relative)
+def test_names_say_something(path: Path) -> None:
+    assert not EMPTY_NAMES.search(path.stem), relative(path)
+    if path.suffix == ".py":
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.FunctionDef | ast.ClassDef):
+                assert not EMPTY_NAMES.search(node.name), f"{relative(path)}:{node.lineno}"
+
+
+def test_every_text_file_ends_its_lines_well() -> None:
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "*.py", "*.[ch]", "*.md", "*.toml", "*.build", "*.sh"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    if listed.returncode != 0:
+        pytest.skip(f"not a git work tree: {listed.stderr.strip()}")
+    wrong = []
+    for name in filter(None, listed.stdout.split("\0")):
+        path = ROOT / name
+        if not path.is_file():
+            continue
+        text = path.read_text()
+        if text and (
+            not text.endswith("\n") or text.endswith("\n\n") or re.search(r"[ \t]\n", text)
+        ):
+            wrong.append(name)
+    assert not wrong, f"blanks at the end of a line or lines at the end of the file: {wrong}"
