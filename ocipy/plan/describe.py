@@ -1,0 +1,132 @@
+"""A plan in words: for `ocipy plan`, golden plans, and "cannot ..." in error messages."""
+
+from __future__ import annotations
+
+from ocipy.plan.step import HostFd
+from ocipy.sys.constants import (
+    CAPABILITIES,
+    CLONE_FLAG,
+    MS_PRIVATE,
+    MS_REC,
+    MS_SHARED,
+    MS_SLAVE,
+    MS_UNBINDABLE,
+    RLIM_INFINITY,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ocipy.plan.step import Step
+
+_PROPAGATION = (
+    (MS_SHARED, "shared"),
+    (MS_SLAVE, "slave"),
+    (MS_PRIVATE, "private"),
+    (MS_UNBINDABLE, "unbindable"),
+)
+# include/uapi/linux/mount.h, MOUNT_ATTR_*
+_ATTRIBUTES = (
+    (0x1, "ro"),
+    (0x2, "nosuid"),
+    (0x4, "nodev"),
+    (0x8, "noexec"),
+    (0x10, "noatime"),
+    (0x20, "strictatime"),
+    (0x80, "nodiratime"),
+    (0x200000, "nosymfollow"),
+)
+
+
+def _namespaces(flags: int) -> str:
+    return ", ".join(kind for kind, flag in CLONE_FLAG.items() if flags & flag) or "none"
+
+
+def _propagation(flags: int) -> str:
+    word = " ".join(name for flag, name in _PROPAGATION if flags & flag)
+    return f"r{word}" if word and flags & MS_REC else word
+
+
+def _capabilities(mask: int) -> str:
+    names = [name for number, name in enumerate(CAPABILITIES) if mask >> number & 1]
+    if len(names) == len(CAPABILITIES):
+        return "all"
+    return " ".join(names) or "none"
+
+
+def _file_type(mode: int) -> str:
+    kind = {0o020000: "c", 0o060000: "b", 0o010000: "p"}.get(mode & 0o170000, "?")
+    return f"{kind} {mode & 0o7777:#o}"
+
+
+_FORMATS = {
+    "namespaces": _namespaces,
+    "propagation": _propagation,
+    "attributes": lambda mask: " ".join(name for bit, name in _ATTRIBUTES if mask & bit),
+    "capabilities": _capabilities,
+    "device": _file_type,
+    "rlim": lambda value: "unlimited" if value == RLIM_INFINITY else str(value),
+    "octal": lambda value: f"{value:#o}",
+    "hex": lambda value: f"{value:#x}",
+    "last_fd": lambda count: str(2 + count),
+    "comma": lambda items: ", ".join(items),
+    "command": lambda argv: " ".join(argv),
+}
+
+
+class _Argument:
+    """An argument that knows the format words of operations.toml."""
+
+    def __init__(self, value: object) -> None:
+        self.value = value
+
+    def __format__(self, word: str) -> str:
+        if word:
+            return str(_FORMATS[word](self.value))  # type: ignore[operator]
+        return str(self.value)
+
+    def __repr__(self) -> str:
+        return repr(self.value)
+
+
+def describe_step(step: Step) -> str:
+    """Return what a step does, as a verb phrase: "mount tmpfs on '/dev'"."""
+    values = {name: _Argument(getattr(step, name)) for name, _ in step.kinds}
+    return step.template.format(**values)
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, HostFd):
+        return repr(value)
+    if isinstance(value, bytes):
+        return f"{len(value)} bytes"
+    if isinstance(value, tuple):
+        return list(value)
+    return value
+
+
+def plan_to_json(plan: Sequence[Step]) -> list[dict[str, object]]:
+    """Return one object for each step: where, what, why, with which arguments and calls."""
+    return [
+        {
+            "step": index,
+            "place": step.place,
+            "operation": step.operation,
+            "description": describe_step(step),
+            "source": step.source,
+            "arguments": {name: _plain(getattr(step, name)) for name, _ in step.kinds},
+            "calls": list(step.calls),
+            "spec": step.spec,
+        }
+        for index, step in enumerate(plan)
+    ]
+
+
+def plan_to_text(plan: Sequence[Step]) -> str:
+    """Return one line for each step: number, place, description, and the field that asked for it."""
+    lines = []
+    for index, step in enumerate(plan):
+        source = f"  [{step.source}]" if step.source else ""
+        lines.append(f"{index:4} {step.place:5} {describe_step(step)}{source}")
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,289 @@
+"""The seccomp profile: config.json in, a normalised request for a filter out.
+
+Pure. What the request needs of libseccomp, numbers of system calls and the BPF program, is worked
+out by ocipy.spawn.seccomp, which also keeps the result: two profiles that mean the same have equal
+requests, hence one filter.
+"""
+
+from __future__ import annotations
+
+from ocipy.errors import ConfigError, UnsupportedError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import TypeAlias
+
+    from ocipy.config._generated_types import Config, Seccomp, Syscall, SyscallArg
+    from ocipy.host.facts import HostFacts
+
+    # argument index, operator, value, valueTwo
+    Condition: TypeAlias = tuple[int, int, int, int]
+    # action, names of system calls, conditions; all conditions must hold
+    Rule: TypeAlias = tuple[int, tuple[str, ...], tuple[Condition, ...]]
+
+# include/uapi/linux/seccomp.h, SECCOMP_RET_*; the low 16 bits are data, such as the errno.
+ACT_ERRNO, ACT_TRACE, ACT_NOTIFY = 0x0005_0000, 0x7FF0_0000, 0x7FC0_0000
+ACTIONS = {
+    "SCMP_ACT_KILL": 0x0000_0000,  # the thread, as it always did
+    "SCMP_ACT_KILL_THREAD": 0x0000_0000,
+    "SCMP_ACT_KILL_PROCESS": 0x8000_0000,
+    "SCMP_ACT_TRAP": 0x0003_0000,
+    "SCMP_ACT_ERRNO": ACT_ERRNO,
+    "SCMP_ACT_NOTIFY": ACT_NOTIFY,
+    "SCMP_ACT_TRACE": ACT_TRACE,
+    "SCMP_ACT_LOG": 0x7FFC_0000,
+    "SCMP_ACT_ALLOW": 0x7FFF_0000,
+}
+# <seccomp.h>, enum scmp_compare.
+OPERATORS = {
+    "SCMP_CMP_NE": 1,
+    "SCMP_CMP_LT": 2,
+    "SCMP_CMP_LE": 3,
+    "SCMP_CMP_EQ": 4,
+    "SCMP_CMP_GE": 5,
+    "SCMP_CMP_GT": 6,
+    "SCMP_CMP_MASKED_EQ": 7,
+}
+# <seccomp.h>, SCMP_ARCH_*: AUDIT_ARCH_* of <linux/audit.h>, but for X32, which the kernel tells
+# from X86_64 by a bit in the number of the system call.
+ARCHITECTURES = {
+    "SCMP_ARCH_X86": 0x4000_0003,
+    "SCMP_ARCH_X86_64": 0xC000_003E,
+    "SCMP_ARCH_X32": 0x4000_003E,
+    "SCMP_ARCH_ARM": 0x4000_0028,
+    "SCMP_ARCH_AARCH64": 0xC000_00B7,
+    "SCMP_ARCH_LOONGARCH64": 0xC000_0102,
+    "SCMP_ARCH_M68K": 0x0000_0004,
+    "SCMP_ARCH_MIPS": 0x0000_0008,
+    "SCMP_ARCH_MIPS64": 0x8000_0008,
+    "SCMP_ARCH_MIPS64N32": 0xA000_0008,
+    "SCMP_ARCH_MIPSEL": 0x4000_0008,
+    "SCMP_ARCH_MIPSEL64": 0xC000_0008,
+    "SCMP_ARCH_MIPSEL64N32": 0xE000_0008,
+    "SCMP_ARCH_PARISC": 0x0000_000F,
+    "SCMP_ARCH_PARISC64": 0x8000_000F,
+    "SCMP_ARCH_PPC": 0x0000_0014,
+    "SCMP_ARCH_PPC64": 0x8000_0015,
+    "SCMP_ARCH_PPC64LE": 0xC000_0015,
+    "SCMP_ARCH_RISCV64": 0xC000_00F3,
+    "SCMP_ARCH_S390": 0x0000_0016,
+    "SCMP_ARCH_S390X": 0x8000_0016,
+    "SCMP_ARCH_SH": 0x4000_002A,
+    "SCMP_ARCH_SHEB": 0x0000_002A,
+}
+# include/uapi/linux/seccomp.h, SECCOMP_FILTER_FLAG_*, and the first kernel that has them.
+FLAGS = {
+    "SECCOMP_FILTER_FLAG_TSYNC": 1 << 0,
+    "SECCOMP_FILTER_FLAG_LOG": 1 << 1,
+    "SECCOMP_FILTER_FLAG_SPEC_ALLOW": 1 << 2,
+    "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV": 1 << 5,
+}
+TSYNC, SPEC_ALLOW, WAIT_KILLABLE_RECV = 1 << 0, 1 << 2, 1 << 5
+NEW_LISTENER, TSYNC_ESRCH = 1 << 3, 1 << 4
+_WAIT_KILLABLE_RECV_SINCE = (5, 19)
+
+EPERM, ENOSYS = 1, 38
+_MAX_ERRNO = 4095  # include/linux/err.h; seccomp(2) silently cuts a larger one down to it
+_SECCOMP_RET_DATA = 0xFFFF
+_ARGUMENTS = 6
+
+_SOURCE = "/linux/seccomp"
+
+
+class SeccompRequest:
+    """A profile, checked and in numbers; only system calls still have their names.
+
+    Attributes:
+        default_action: SECCOMP_RET_* with its data.
+        architectures: SCMP_ARCH_* tokens beside the native one, sorted.
+        rules: in the order of the profile; see `Rule`.
+        seccomp_flags: SECCOMP_FILTER_FLAG_* for seccomp(2), NEW_LISTENER included.
+        listener_path, listener_metadata: where the notification descriptor goes; the path is ""
+            unless some rule has SCMP_ACT_NOTIFY.
+    """
+
+    __slots__ = (
+        "architectures",
+        "default_action",
+        "listener_metadata",
+        "listener_path",
+        "rules",
+        "seccomp_flags",
+    )
+
+    def __init__(
+        self,
+        *,
+        default_action: int,
+        architectures: tuple[int, ...],
+        rules: tuple[Rule, ...],
+        seccomp_flags: int,
+        listener_path: str = "",
+        listener_metadata: str = "",
+    ) -> None:
+        self.default_action = default_action
+        self.architectures = architectures
+        self.rules = rules
+        self.seccomp_flags = seccomp_flags
+        self.listener_path = listener_path
+        self.listener_metadata = listener_metadata
+
+    @property
+    def has_listener(self) -> bool:
+        return bool(self.seccomp_flags & NEW_LISTENER)
+
+    @property
+    def program(self) -> tuple[int, tuple[int, ...], tuple[Rule, ...]]:
+        """Everything the BPF program depends on; seccomp(2) takes the rest as arguments."""
+        return (self.default_action, self.architectures, self.rules)
+
+
+def plan_seccomp(config: Config, host: HostFacts) -> SeccompRequest | None:
+    """Return what the profile asks for, or None where there is none.
+
+    Raises:
+        ConfigError: a rule of the specification is broken, or the profile cannot work.
+        UnsupportedError: this kernel lacks a flag.
+
+    Spec (config-linux.md#seccomp).
+    """
+    profile = config.get("linux", {}).get("seccomp")
+    if profile is None:
+        return None
+    default_action = _action(
+        profile["defaultAction"],
+        f"{_SOURCE}/defaultAction",
+        profile.get("defaultErrnoRet"),
+        f"{_SOURCE}/defaultErrnoRet",
+    )
+    if default_action == ACT_NOTIFY:
+        # Whoever answers the notifications must first be sent the descriptor, by a process that
+        # the filter already stops at its next system call. runc refuses it as well.
+        raise ConfigError(
+            f"{_SOURCE}/defaultAction",
+            "SCMP_ACT_NOTIFY cannot be the default action",
+            hint="list the system calls to be notified of",
+        )
+    rules = tuple(_rule(i, rule) for i, rule in enumerate(profile.get("syscalls", ())))
+    notifies = any(action == ACT_NOTIFY for action, _, _ in rules)
+    tokens = {_architecture(i, name) for i, name in enumerate(profile.get("architectures", ()))}
+    return SeccompRequest(
+        default_action=default_action,
+        architectures=tuple(sorted(tokens)),
+        rules=rules,
+        seccomp_flags=_flags(profile, host, notifies=notifies),
+        listener_path=_listener_path(profile, notifies=notifies),
+        listener_metadata=profile.get("listenerMetadata", ""),
+    )
+
+
+def _action(name: str, source: str, errno_ret: int | None, errno_source: str) -> int:
+    action = ACTIONS.get(name)
+    if action is None:
+        raise ConfigError(source, f"{name!r} is no action for system calls")
+    if action not in (ACT_ERRNO, ACT_TRACE):
+        # Spec: when the action does not support an errno, the runtime MUST print an error and fail.
+        if errno_ret is not None:
+            raise ConfigError(
+                errno_source,
+                f"{name} takes no errno",
+                hint="only SCMP_ACT_ERRNO and SCMP_ACT_TRACE do; leave it out",
+            )
+        return action
+    data = EPERM if errno_ret is None else int(errno_ret)
+    limit = _MAX_ERRNO if action == ACT_ERRNO else _SECCOMP_RET_DATA
+    if not 0 <= data <= limit:
+        raise ConfigError(errno_source, f"{data} is outside 0..{limit}, what {name} can return")
+    return action | data
+
+
+def _rule(i: int, rule: Syscall) -> Rule:
+    source = f"{_SOURCE}/syscalls/{i}"
+    names = rule["names"]
+    # Spec: names MUST contain at least one entry.
+    if not names:
+        raise ConfigError(f"{source}/names", "no system call is named")
+    if "" in names:
+        raise ConfigError(f"{source}/names/{names.index('')}", "a system call has an empty name")
+    action = _action(
+        rule["action"], f"{source}/action", rule.get("errnoRet"), f"{source}/errnoRet"
+    )
+    if action == ACT_NOTIFY and "sendmsg" in names:
+        # The descriptor is passed with sendmsg(2), which would wait for whoever is to receive it.
+        raise ConfigError(
+            f"{source}/names/{names.index('sendmsg')}",
+            "SCMP_ACT_NOTIFY cannot be used for sendmsg, which passes the listener on",
+        )
+    return (
+        action,
+        tuple(names),
+        tuple(
+            _condition(f"{source}/args/{k}", arg)
+            for k, arg in enumerate(rule.get("args", None) or ())
+        ),
+    )
+
+
+def _condition(source: str, arg: SyscallArg) -> Condition:
+    if not 0 <= arg["index"] < _ARGUMENTS:
+        raise ConfigError(f"{source}/index", f"{arg['index']} is outside 0..{_ARGUMENTS - 1}")
+    operator = OPERATORS.get(arg["op"])
+    if operator is None:
+        raise ConfigError(f"{source}/op", f"{arg['op']!r} is no operator")
+    # Only SCMP_CMP_MASKED_EQ has a second value; dropped elsewhere, equal rules are equal.
+    value_two = arg.get("valueTwo", 0) if arg["op"] == "SCMP_CMP_MASKED_EQ" else 0
+    return (int(arg["index"]), operator, int(arg["value"]), int(value_two))
+
+
+def _architecture(i: int, name: str) -> int:
+    token = ARCHITECTURES.get(name)
+    if token is None:
+        raise ConfigError(f"{_SOURCE}/architectures/{i}", f"{name!r} is no architecture")
+    return token
+
+
+def _flags(profile: Seccomp, host: HostFacts, *, notifies: bool) -> int:
+    names = profile.get("flags")
+    if names is None:
+        # As runc and crun: a profile that says nothing does not pay for the mitigation of
+        # speculative store bypass, which a filter would else switch on.
+        return SPEC_ALLOW | (NEW_LISTENER if notifies else 0)
+    flags = 0
+    for i, name in enumerate(names):
+        flag = FLAGS.get(name)
+        if flag is None:
+            raise ConfigError(f"{_SOURCE}/flags/{i}", f"{name!r} is no flag of seccomp(2)")
+        if flag == WAIT_KILLABLE_RECV and _version(host.kernel) < _WAIT_KILLABLE_RECV_SINCE:
+            raise UnsupportedError(
+                f"{_SOURCE}/flags/{i}", f"Linux {host.kernel} lacks {name}; it came with 5.19"
+            )
+        flags |= flag
+    if not notifies:
+        # How to wait for an answer means nothing where nobody is asked, and is EINVAL.
+        return flags & ~WAIT_KILLABLE_RECV
+    if flags & TSYNC:
+        # seccomp(2): with a listener, TSYNC needs TSYNC_ESRCH; the result is a descriptor, so the
+        # id of a thread that could not be synchronised has no place in it.
+        flags |= TSYNC_ESRCH
+    return flags | NEW_LISTENER
+
+
+def _version(release: str) -> tuple[int, int]:
+    major, _, rest = release.partition(".")
+    digits = rest[: len(rest) - len(rest.lstrip("0123456789"))]
+    return (int(major), int(digits or 0))
+
+
+def _listener_path(profile: Seccomp, *, notifies: bool) -> str:
+    path = profile.get("listenerPath", "")
+    # Spec: listenerMetadata MUST NOT be set if listenerPath is not set.
+    if not path and "listenerMetadata" in profile:
+        raise ConfigError(f"{_SOURCE}/listenerMetadata", "it is set without a listenerPath")
+    if notifies and not path:
+        raise ConfigError(
+            _SOURCE,
+            "SCMP_ACT_NOTIFY needs a listenerPath",
+            hint="name the socket of the process that answers the notifications",
+        )
+    # Spec: if the SCMP_ACT_NOTIFY action is not used this value is ignored.
+    return path if notifies else ""
