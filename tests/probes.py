@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 CAP_SYS_RESOURCE = 24
 CAP_SYS_BOOT = 22
 PER_LINUX32 = 0x0008
+PROGRAMS = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 def _output(*command: str) -> str:
@@ -154,8 +155,13 @@ PROBES: dict[str, Callable[[], str]] = {
 
 @functools.cache
 def missing(feature: str) -> str:
-    """Return "" if the machine has `feature`, or the reason; `controller:NAME` is one, too."""
+    """Return "" if the machine has `feature`, or the reason.
+
+    Besides those of PROBES there are `controller:NAME` and `program:NAME`.
+    """
     kind, _, name = feature.partition(":")
     if kind == "controller":
         return controller(name)
+    if kind == "program":
+        return "" if shutil.which(name, path=PROGRAMS) else f"{name} is not installed"
     return PROBES[feature]()
