@@ -13,12 +13,13 @@ This is the only place that exits.
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 
 from ocipy import log
 from ocipy.arguments import parse_command, parse_globals
-from ocipy.errors import OcipyError, UsageError
+from ocipy.errors import OcipyError, UsageError, errno_text
 from ocipy.sys.fd import open_standard_fds, print_text
 
 TYPE_CHECKING = False
@@ -29,6 +30,21 @@ if TYPE_CHECKING:
 
 _FAILURE_STATUS = {"exec": 255}
 _INTERRUPTED, _BROKEN_PIPE = 130, 141
+
+# What a machine that is full, locked up or read-only may answer to any system call.
+_NOT_OUR_FAULT = frozenset(
+    (
+        errno.EACCES,
+        errno.EDQUOT,
+        errno.EIO,
+        errno.EMFILE,
+        errno.ENFILE,
+        errno.ENOMEM,
+        errno.ENOSPC,
+        errno.EPERM,
+        errno.EROFS,
+    )
+)
 
 
 def main(argv: list[str] | None = None) -> NoReturn:
@@ -58,7 +74,7 @@ def run_command_line(argv: list[str]) -> int:
         log.open_log(
             str(values.get("log", "")),
             str(values.get("log-format", "text")),
-            debugging=bool(values.get("debug")) or values.get("log-level") == "debug",
+            "debug" if values.get("debug") else str(values.get("log-level", "info")),
         )
         request = parse_command(values, rest)
         command = request.command
@@ -108,19 +124,17 @@ def _report(error: OcipyError) -> None:
 
 def _report_bug(error: Exception) -> None:
     _log_traceback(error)
-    if isinstance(error, OSError):
-        # Not foreseen where it happened, yet the kernel's answer and the file say most of it.
-        name = f"{error.filename!r}: " if error.filename else ""
-        what = f"{name}{(error.strerror or str(error)).lower()}"
-    else:
-        what = f"{type(error).__name__}: {error}"
-    log.failure(
-        f"unexpected error: {what}",
-        pointer="",
-        location="",
-        hint="this is a bug in ocipy: please report it with what 'ocipy --debug' logs for the "
-        "same command",
+    what = f"{type(error).__name__}: {error}"
+    hint = (
+        "this is a bug in ocipy: please report it with what 'ocipy --debug' logs for the same "
+        "command"
     )
+    if isinstance(error, OSError):
+        name = f"{error.filename!r}: " if error.filename else ""
+        what = f"{name}{errno_text(error.errno or 0)}"
+        if error.errno in _NOT_OUR_FAULT:
+            hint = "'ocipy --debug' logs where it happened"
+    log.failure(f"unexpected error: {what}", pointer="", location="", hint=hint)
 
 
 def _log_traceback(error: Exception) -> None:

@@ -28,22 +28,24 @@ STDERR = 2
 class Log:
     """Where records go. Methods never raise: that a log is full must not fail a container."""
 
-    __slots__ = ("as_json", "debugging", "fd", "warnings")
+    __slots__ = ("as_json", "fd", "level", "warnings")
 
     def __init__(self) -> None:
         self.fd = STDERR
         self.as_json = False
-        self.debugging = False
+        self.level = "info"
         self.warnings: list[str] = []
 
-    def open(self, path: str, log_format: str, *, debugging: bool) -> None:
+    def open(self, path: str, log_format: str, level: str) -> None:
         """Send records to a file, a fifo or ("" and /dev/stderr) the standard error output.
+
+        `level` is error, warning, info or debug; an error is logged at every level.
 
         Raises:
             UsageError: the file cannot be opened.
         """
         self.as_json = log_format == "json"
-        self.debugging = debugging
+        self.level = level
         # Under systemd stderr is a socket, which /dev/stderr cannot be opened to.
         if path in ("", "/dev/stderr", "/proc/self/fd/2"):
             return
@@ -55,12 +57,12 @@ class Log:
             raise UsageError(f"cannot open the log {path}: {reason}") from None
 
     def debug(self, message: str) -> None:
-        if self.debugging:
+        if self.level == "debug":
             self._write("debug", message, {})
 
     def warning(self, message: str) -> None:
         """Keep a warning until it is known how the command ends."""
-        if message not in self.warnings:
+        if self.level != "error" and message not in self.warnings:
             self.warnings.append(message)
 
     def flush_warnings(self) -> None:
@@ -134,4 +136,4 @@ failure = _log.failure
 
 def is_debugging() -> bool:
     """Was --debug given? For text that is costly to make."""
-    return _log.debugging
+    return _log.level == "debug"

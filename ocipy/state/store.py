@@ -31,7 +31,7 @@ import fcntl
 import os
 import time
 
-from ocipy.errors import StateError
+from ocipy.errors import StateError, errno_text
 from ocipy.json_text import DuplicateName, JsonError, dumps, loads
 from ocipy.state.record import read_record
 
@@ -223,7 +223,7 @@ def open_root(root: str) -> str:
             os.chmod(path, 0o1700)
     except OSError as error:
         raise StateError(
-            f"cannot make the state root {path}: {error.strerror}",
+            f"cannot make the state root {path}: {errno_text(error.errno or 0)}",
             hint="choose another with --root",
         ) from None
     return path
@@ -242,18 +242,19 @@ def create(root: str, container_id: str) -> ContainerLock:
         os.mkdir(path, 0o700)
     except FileExistsError:
         made = False
-    lock = None
+    except OSError as error:
+        raise StateError(f"cannot make {path}: {errno_text(error.errno or 0)}") from None
     try:
         directory = find(root, container_id)
         lock = ContainerLock(directory, wait_seconds=0)
         lock.acquire()
     except (ContainerBusyError, ContainerNotFoundError):
         # Somebody else was quicker: with making the same, or with removing the old one.
-        raise StateError(ALREADY_EXISTS) from None
+        raise StateError(f"{ALREADY_EXISTS}: {container_id}") from None
     if directory.has(RECORD):
         lock.release()
         directory.close()
-        raise StateError(ALREADY_EXISTS)
+        raise StateError(f"{ALREADY_EXISTS}: {container_id}")
     if not made:
         # Left behind by a create that was killed before its record, or by a delete after it.
         _remove_content(directory, keep=LOCK)
@@ -273,8 +274,8 @@ def find(root: str, container_id: str) -> ContainerDir:
         fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError as error:
         if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
-            raise ContainerNotFoundError(NOT_FOUND) from None
-        raise StateError(f"cannot open {path}: {error.strerror}") from None
+            raise ContainerNotFoundError(f"{NOT_FOUND}: {container_id}") from None
+        raise StateError(f"cannot open {path}: {errno_text(error.errno or 0)}") from None
     return ContainerDir(fd, path, container_id)
 
 
@@ -285,7 +286,7 @@ def list_ids(root: str) -> list[str]:
     except FileNotFoundError:
         return []
     except OSError as error:
-        raise StateError(f"cannot read {root}: {error.strerror}") from None
+        raise StateError(f"cannot read {root}: {errno_text(error.errno or 0)}") from None
     return sorted(name for name in names if os.path.lexists(f"{root}/{name}/{RECORD}"))
 
 
@@ -301,7 +302,7 @@ def load_record(directory: ContainerDir) -> StateRecord:
         value = loads(_read(directory, RECORD))
         return read_record(value)
     except FileNotFoundError:
-        raise ContainerNotFoundError(NOT_FOUND) from None
+        raise ContainerNotFoundError(f"{NOT_FOUND}: {directory.id}") from None
     except JsonError as error:
         problem = f"{error.problem} (at character {error.offset})"
     except DuplicateName as error:
