@@ -37,6 +37,7 @@ CALLS = (
     "ioprio_set",
     "keyctl",
     "kill",
+    "mkdir",
     "mkdirat",
     "mknodat",
     "mount",
@@ -51,6 +52,7 @@ CALLS = (
     "ppoll",
     "prctl",
     "prlimit",
+    "read",
     "recvmsg",
     "renameat",
     "sched_setaffinity",
@@ -287,61 +289,67 @@ class MoveNetworkDevice(Step):
 class CreateCgroup(Step):
     """create the cgroup {path!r}."""
 
-    __slots__ = ("controller", "path")
+    __slots__ = ("path", "mountpoint", "ignore")
     operation = "create_cgroup"
     code = 0x0010
     template = "create the cgroup {path!r}"
     spec = "config-linux.md#cgroups-path"
-    calls = ("mkdirat",)
-    kinds = (("controller", "str"), ("path", "str"))
+    calls = ("mkdir",)
+    kinds = (("path", "str"), ("mountpoint", "str"), ("ignore", "strs"))
 
     def __init__(
         self,
         source: str,
         *,
-        controller: str,
         path: str,
+        mountpoint: str,
+        ignore: Sequence[str] = (),
     ) -> None:
         self.source = source
         self.place = "host"
-        self.controller = controller
         self.path = path
+        self.mountpoint = mountpoint
+        self.ignore = ignore
 
 
 class EnableControllers(Step):
-    """enable the controllers {controllers:comma} below {path!r}."""
+    """enable the controllers {controllers:comma} down to {path!r}."""
 
-    __slots__ = ("path", "controllers")
+    __slots__ = ("path", "mountpoint", "controllers", "required")
     operation = "enable_controllers"
     code = 0x0011
-    template = "enable the controllers {controllers:comma} below {path!r}"
-    spec = "config-linux.md#cgroups-path"
+    template = "enable the controllers {controllers:comma} down to {path!r}"
+    spec = "config-linux.md#unified"
     calls = ("openat", "write")
-    kinds = (("path", "str"), ("controllers", "strs"))
+    kinds = (("path", "str"), ("mountpoint", "str"), ("controllers", "strs"), ("required", "strs"))
 
     def __init__(
         self,
         source: str,
         *,
         path: str,
+        mountpoint: str,
         controllers: Sequence[str],
+        required: Sequence[str],
     ) -> None:
         self.source = source
         self.place = "host"
         self.path = path
+        self.mountpoint = mountpoint
         self.controllers = controllers
+        self.required = required
 
 
 class WriteCgroupFile(Step):
     """write {value!r} to {path!r}."""
 
-    __slots__ = ("path", "value", "ignore")
+    __slots__ = ("path", "value", "converted_from", "fallback_path", "fallback_value", "ignore")
     operation = "write_cgroup_file"
     code = 0x0012
     template = "write {value!r} to {path!r}"
     spec = "config-linux.md#control-groups"
     calls = ("openat", "write")
-    kinds = (("path", "str"), ("value", "str"), ("ignore", "strs"))
+    kinds = (("path", "str"), ("value", "str"), ("converted_from", "str"), ("fallback_path", "str"), ("fallback_value", "str"), ("ignore", "strs"))
 
     def __init__(
         self,
@@ -349,58 +357,68 @@ class WriteCgroupFile(Step):
         *,
         path: str,
         value: str,
+        converted_from: str = "",
+        fallback_path: str = "",
+        fallback_value: str = "",
         ignore: Sequence[str] = (),
     ) -> None:
         self.source = source
         self.place = "host"
         self.path = path
         self.value = value
+        self.converted_from = converted_from
+        self.fallback_path = fallback_path
+        self.fallback_value = fallback_value
         self.ignore = ignore
 
 
 class JoinCgroup(Step):
     """put the process into the cgroup {path!r}."""
 
-    __slots__ = ("path",)
+    __slots__ = ("path", "ignore")
     operation = "join_cgroup"
     code = 0x0013
     template = "put the process into the cgroup {path!r}"
     spec = "config-linux.md#cgroups-path"
     calls = ("openat", "write")
-    kinds = (("path", "str"),)
+    kinds = (("path", "str"), ("ignore", "strs"))
 
     def __init__(
         self,
         source: str,
         *,
         path: str,
+        ignore: Sequence[str] = (),
     ) -> None:
         self.source = source
         self.place = "host"
         self.path = path
+        self.ignore = ignore
 
 
 class AttachDeviceFilter(Step):
-    """attach the device filter to the cgroup {path!r}."""
+    """attach a device filter to the cgroup {path!r}: {rules:comma}."""
 
-    __slots__ = ("path", "program")
+    __slots__ = ("path", "rules", "program")
     operation = "attach_device_filter"
     code = 0x0014
-    template = "attach the device filter to the cgroup {path!r}"
+    template = "attach a device filter to the cgroup {path!r}: {rules:comma}"
     spec = "config-linux.md#allowed-device-list"
-    calls = ("bpf",)
-    kinds = (("path", "str"), ("program", "bytes"))
+    calls = ("openat", "bpf")
+    kinds = (("path", "str"), ("rules", "strs"), ("program", "bytes"))
 
     def __init__(
         self,
         source: str,
         *,
         path: str,
+        rules: Sequence[str],
         program: bytes,
     ) -> None:
         self.source = source
         self.place = "host"
         self.path = path
+        self.rules = rules
         self.program = program
 
 
@@ -412,7 +430,7 @@ class DelegateCgroup(Step):
     code = 0x0015
     template = "give the cgroup {path!r} to uid {uid}"
     spec = "config-linux.md#cgroup-ownership"
-    calls = ("fchownat",)
+    calls = ("openat", "fchownat")
     kinds = (("path", "str"), ("uid", "int"), ("files", "strs"))
 
     def __init__(
@@ -428,6 +446,128 @@ class DelegateCgroup(Step):
         self.path = path
         self.uid = uid
         self.files = files
+
+
+class WriteDependentCgroupFiles(Step):
+    """write {values:comma} to {paths:comma}, in the order that the kernel takes."""
+
+    __slots__ = ("paths", "values", "ignore")
+    operation = "write_dependent_cgroup_files"
+    code = 0x0016
+    template = "write {values:comma} to {paths:comma}, in the order that the kernel takes"
+    spec = "config-linux.md#control-groups"
+    calls = ("openat", "write")
+    kinds = (("paths", "strs"), ("values", "strs"), ("ignore", "strs"))
+
+    def __init__(
+        self,
+        source: str,
+        *,
+        paths: Sequence[str],
+        values: Sequence[str],
+        ignore: Sequence[str] = (),
+    ) -> None:
+        self.source = source
+        self.place = "host"
+        self.paths = paths
+        self.values = values
+        self.ignore = ignore
+
+
+class InheritCpuset(Step):
+    """take over CPUs and memory nodes from the parents down to {path!r}."""
+
+    __slots__ = ("path", "mountpoint")
+    operation = "inherit_cpuset"
+    code = 0x0017
+    template = "take over CPUs and memory nodes from the parents down to {path!r}"
+    spec = "config-linux.md#cpu"
+    calls = ("openat", "read", "write")
+    kinds = (("path", "str"), ("mountpoint", "str"))
+
+    def __init__(
+        self,
+        source: str,
+        *,
+        path: str,
+        mountpoint: str,
+    ) -> None:
+        self.source = source
+        self.place = "host"
+        self.path = path
+        self.mountpoint = mountpoint
+
+
+class SetDeviceList(Step):
+    """{others} all devices in the cgroup {path!r}, except {rules:comma}."""
+
+    __slots__ = ("path", "others", "rules")
+    operation = "set_device_list"
+    code = 0x0018
+    template = "{others} all devices in the cgroup {path!r}, except {rules:comma}"
+    spec = "config-linux.md#allowed-device-list"
+    calls = ("openat", "read", "write")
+    kinds = (("path", "str"), ("others", "str"), ("rules", "strs"))
+
+    def __init__(
+        self,
+        source: str,
+        *,
+        path: str,
+        others: str,
+        rules: Sequence[str],
+    ) -> None:
+        self.source = source
+        self.place = "host"
+        self.path = path
+        self.others = others
+        self.rules = rules
+
+
+class CheckCgroup(Step):
+    """check that the cgroup {path!r} is free."""
+
+    __slots__ = ("path",)
+    operation = "check_cgroup"
+    code = 0x0019
+    template = "check that the cgroup {path!r} is free"
+    spec = "config-linux.md#control-groups"
+    calls = ("openat", "read")
+    kinds = (("path", "str"),)
+
+    def __init__(
+        self,
+        source: str,
+        *,
+        path: str,
+    ) -> None:
+        self.source = source
+        self.place = "host"
+        self.path = path
+
+
+class CheckMemoryUsage(Step):
+    """check that less than {limit} bytes of memory are used in {path!r}."""
+
+    __slots__ = ("path", "limit")
+    operation = "check_memory_usage"
+    code = 0x001A
+    template = "check that less than {limit} bytes of memory are used in {path!r}"
+    spec = "config-linux.md#memory"
+    calls = ("openat", "read")
+    kinds = (("path", "str"), ("limit", "int"))
+
+    def __init__(
+        self,
+        source: str,
+        *,
+        path: str,
+        limit: int,
+    ) -> None:
+        self.source = source
+        self.place = "host"
+        self.path = path
+        self.limit = limit
 
 
 class AwaitHost(Step):
