@@ -56,6 +56,6 @@ def plan_capabilities(
     return CapabilityMasks(sets, host, own_user_namespace=own_user_namespace)
 
 
-def with_sys_admin(mask: int, host: HostFacts) -> int:
+def with_sys_admin(mask: int) -> int:
     """Return the mask and CAP_SYS_ADMIN, which seccomp(2) wants without noNewPrivileges."""
-    return mask | (1 << CAP_SYS_ADMIN & host.bounding)
+    return mask | 1 << CAP_SYS_ADMIN
