@@ -205,9 +205,7 @@ def _rule(i: int, rule: Syscall) -> Rule:
         raise ConfigError(f"{source}/names", "no system call is named")
     if "" in names:
         raise ConfigError(f"{source}/names/{names.index('')}", "a system call has an empty name")
-    action = _action(
-        rule["action"], f"{source}/action", rule.get("errnoRet"), f"{source}/errnoRet"
-    )
+    action = _action(rule["action"], f"{source}/action", rule.get("errnoRet"), f"{source}/errnoRet")
     if action == ACT_NOTIFY and "sendmsg" in names:
         # The descriptor is passed with sendmsg(2), which would wait for whoever is to receive it.
         raise ConfigError(
