@@ -1,9 +1,9 @@
 """Write the C source of the extension module `ocipy._native._shim` (cffi, API mode).
 
-    build_shim.py shim_module.c shim.cdef shim_seccomp.cdef ...
+python build_shim.py OUTPUT.c NAME.cdef ...
 
-The declarations in each NAME.cdef are what Python may call. The C compiler checks them against
-NAME.h, so the two cannot disagree. Meson compiles the result and links it with every NAME.c.
+The declarations in `NAME.cdef` are what Python may call. The C compiler checks each against
+`NAME.h`, so the two cannot disagree. Meson compiles the result and links it with each NAME.c.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from cffi import FFI
 
 
 def write_module_source(output: Path, cdefs: list[Path]) -> None:
-    """Write the module that gives Python what all `cdefs` declare."""
     ffi = FFI()
     for cdef in cdefs:
         ffi.cdef(cdef.read_text())
     includes = "".join(f'#include "{cdef.stem}.h"\n' for cdef in cdefs)
+    # Compiled for the stable ABI, so one module serves every later version of Python.
     ffi.set_source("ocipy._native._shim", includes, py_limited_api=True)
     ffi.emit_c_code(str(output))
 
