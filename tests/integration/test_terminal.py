@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
+import time
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.integration.consoles import ConsoleSocket, OwnTerminal, become_controlling_terminal
-from tests.integration.containers import Call, Container, wait_until
+from tests.integration.containers import Call, Container
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -69,7 +69,9 @@ def test_interactive_shell(container: Container, console: ConsoleSocket) -> None
         terminal.read_until("ready> ")
         terminal.write("echo $((6 * 7)); stty size\n")
         terminal.read_until("42\r\n")
-        terminal.write("sleep 1000\n")
+        terminal.write("echo in''sleep; sleep 1000\n")
+        terminal.read_until("insleep")
+        time.sleep(0.2)  # The shell must have made it the foreground process group.
         terminal.write("\x03")
         terminal.write("echo back-$?\n")
         terminal.read_until("back-130")
@@ -217,7 +219,7 @@ def test_the_last_output_before_the_end_is_not_lost(container: Container, tty: O
 def test_a_terminal_that_hangs_up(container: Container) -> None:
     """The caller's terminal window is closed: the container gets SIGHUP, and goes."""
     tty = OwnTerminal()
-    container.script("echo up; exec sleep 1000")
+    container.script("trap 'exit 1' HUP; echo up; while :; do sleep 0.01; done")
     call = begin_on(tty, container)
     tty.read_until("up")
     tty.close()
@@ -226,22 +228,13 @@ def test_a_terminal_that_hangs_up(container: Container) -> None:
         container.delete("--force")
 
 
-def test_foreground_run_without_a_terminal_on_stdin(container: Container) -> None:
-    """`process.terminal` with pipes: runc relays between its stdio and the pty all the same."""
+def test_foreground_run_needs_a_terminal(container: Container) -> None:
+    """There is no terminal to connect the container's to: an error, and neither hang nor rest."""
     container.process["terminal"] = True
-    container.script("test -t 1 && echo terminal; read line; echo got-$line")
-    container.bundle.write()
-    call = container.runtime.begin(
-        "run", "--bundle", container.bundle.path, container.id, stdin=subprocess.PIPE
-    )
-    assert call.process.stdin is not None
-    wait_until(lambda: "terminal" in call.out, "output")
-    call.process.stdin.write(b"input\n")
-    call.process.stdin.flush()
-    wait_until(lambda: "got-input" in call.out, "the relayed line")
-    call.process.stdin.close()
-    call.wait().succeeded()
-    assert "terminal" in call.out
+    call = container.args("/bin/sh").run(check=False, start_new_session=True)
+    assert call.status == 1, call
+    assert any(word in call.err for word in ("tty", "terminal", "console")), call
+    assert not container.runtime.holds(container.id)
 
 
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGUSR1", "SIGHUP", "SIGQUIT", "SIGUSR2"])
