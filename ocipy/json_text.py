@@ -7,7 +7,8 @@ worded here; the expensive module is imported only once something is wrong.
 from __future__ import annotations
 
 from _json import encode_basestring as _quote
-from _json import make_scanner as _make_scanner  # type: ignore[attr-defined]
+from _json import make_scanner as _make_scanner
+from _json import scanstring as _scan_string
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,7 +20,10 @@ _WHITESPACE = " \t\n\r"
 
 
 class JsonError(ValueError):
-    """The text is not JSON; `offset` counts characters from 0 to where reading stopped."""
+    """The text is not JSON; `offset` counts characters from 0 to where reading stopped.
+
+    It is -1 where the C scanner does not say: for NaN, Infinity, and integers of 4300 digits.
+    """
 
     def __init__(self, problem: str, offset: int) -> None:
         super().__init__(problem)
@@ -63,10 +67,20 @@ class _ScannerOptions:
     memo: dict[str, str] = {}  # noqa: RUF012 - the C scanner wants the attribute, and clears it
 
 
-_scan = _make_scanner(_ScannerOptions())
+_scan = _make_scanner(_ScannerOptions())  # type: ignore[arg-type]
 
 
-def _skip_whitespace(text: str, offset: int) -> int:
+def scan_value(text: str, offset: int) -> tuple[Json, int]:
+    """Return the value at `offset` of a text that is known to be JSON, and where it ends."""
+    return _scan(text, offset)
+
+
+def scan_string(text: str, offset: int) -> tuple[str, int]:
+    """Return the string whose opening quote is before `offset`, and where it ends."""
+    return _scan_string(text, offset, True)
+
+
+def skip_whitespace(text: str, offset: int) -> int:
     while offset < len(text) and text[offset] in _WHITESPACE:
         offset += 1
     return offset
@@ -80,7 +94,7 @@ def loads(text: str) -> Json:
         DuplicateName: a name stands twice in one object. Spec (glossary.md#json): JSON "MUST"
             have unique names within an object.
     """
-    start = _skip_whitespace(text, 0)
+    start = skip_whitespace(text, 0)
     try:
         try:
             value, end = _scan(text, start)
@@ -94,14 +108,14 @@ def loads(text: str) -> Json:
     except DuplicateName:
         raise
     except RecursionError:
-        raise JsonError("nested too deeply", 0) from None
+        raise JsonError("nested too deeply", -1) from None
     except ValueError as error:
         # json.JSONDecodeError carries msg and pos; a bare ValueError is a number out of range.
         message = getattr(error, "msg", str(error))
         if hasattr(error, "msg"):
             message = message[:1].lower() + message[1:]
-        raise JsonError(message, getattr(error, "pos", 0)) from None
-    end = _skip_whitespace(text, end)
+        raise JsonError(message, getattr(error, "pos", -1)) from None
+    end = skip_whitespace(text, end)
     if end != len(text):
         raise JsonError("something follows the end of the value", end)
     return value  # type: ignore[no-any-return]

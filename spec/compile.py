@@ -94,9 +94,9 @@ class ValidatorWriter:
         lines = [
             '"""Written by spec/compile.py from spec/config.json; change those instead.',
             "",
-            "Each function says whether a parsed JSON value fits the schema. What fits it and still has",
-            "names that the specification does not know is collected in `unknown`: the object, and the",
-            "names it may have.",
+            "Each function says whether a parsed JSON value fits the schema. Objects that fit, but",
+            "have names that the specification does not know, are collected in `unknown`, with the",
+            "names that they may have.",
             '"""',
             "",
             "from __future__ import annotations",
@@ -169,9 +169,7 @@ class ValidatorWriter:
             check = self.write_check(schema["items"], file, inner, indent + "    ")
             lines += [f"{indent}for {inner} in {name}:", *check]
         elif "additionalProperties" in schema:
-            check = self.write_check(
-                schema["additionalProperties"], file, inner, indent + "    "
-            )
+            check = self.write_check(schema["additionalProperties"], file, inner, indent + "    ")
             lines += [f"{indent}for {inner} in {name}.values():", *check]
         elif "patternProperties" in schema:
             # "." matches in every name but the empty one and one of line ends alone.

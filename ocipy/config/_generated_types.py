@@ -359,7 +359,7 @@ class Linux(TypedDict, total=False):
     memoryPolicy: MemoryPolicy
     sysctl: dict[str, str]
     seccomp: Seccomp
-    rootfsPropagation: Literal["shared", "slave", "private", "unbindable"]
+    rootfsPropagation: Literal["shared", "slave", "private", "unbindable", "rshared", "rslave", "rprivate", "runbindable"]
     maskedPaths: list[str]
     readonlyPaths: list[str]
     mountLabel: str

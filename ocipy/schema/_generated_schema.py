@@ -670,11 +670,22 @@ CONFIG: dict[str, Any] = {'$schema': 'http://json-schema.org/draft-04/schema#',
                                                                     'owns.',
                                                      '$ref': '#/definitions/StringMap'},
                                           'seccomp': {'$ref': '#/definitions/Seccomp'},
-                                          'rootfsPropagation': {'type': 'string',
+                                          'rootfsPropagation': {'description': 'The forms with r, '
+                                                                               'which the '
+                                                                               "specification's "
+                                                                               'table does not '
+                                                                               'have, are what '
+                                                                               'Docker and '
+                                                                               'Kubernetes send.',
+                                                                'type': 'string',
                                                                 'enum': ['shared',
                                                                          'slave',
                                                                          'private',
-                                                                         'unbindable']},
+                                                                         'unbindable',
+                                                                         'rshared',
+                                                                         'rslave',
+                                                                         'rprivate',
+                                                                         'runbindable']},
                                           'maskedPaths': {'description': 'Absolute paths that '
                                                                          'cannot be read.',
                                                           '$ref': '#/definitions/Strings'},

@@ -1,8 +1,8 @@
 """Written by spec/compile.py from spec/config.json; change those instead.
 
-Each function says whether a parsed JSON value fits the schema. What fits it and still has
-names that the specification does not know is collected in `unknown`: the object, and the
-names it may have.
+Each function says whether a parsed JSON value fits the schema. Objects that fit, but
+have names that the specification does not know, are collected in `unknown`, with the
+names that they may have.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _ENUM_6 = frozenset(('SCMP_ACT_KILL', 'SCMP_ACT_KILL_PROCESS', 'SCMP_ACT_KILL_TH
 _ENUM_7 = frozenset(('SCMP_ARCH_X86', 'SCMP_ARCH_X86_64', 'SCMP_ARCH_X32', 'SCMP_ARCH_ARM', 'SCMP_ARCH_AARCH64', 'SCMP_ARCH_LOONGARCH64', 'SCMP_ARCH_M68K', 'SCMP_ARCH_MIPS', 'SCMP_ARCH_MIPS64', 'SCMP_ARCH_MIPS64N32', 'SCMP_ARCH_MIPSEL', 'SCMP_ARCH_MIPSEL64', 'SCMP_ARCH_MIPSEL64N32', 'SCMP_ARCH_PARISC', 'SCMP_ARCH_PARISC64', 'SCMP_ARCH_PPC', 'SCMP_ARCH_PPC64', 'SCMP_ARCH_PPC64LE', 'SCMP_ARCH_RISCV64', 'SCMP_ARCH_S390', 'SCMP_ARCH_S390X', 'SCMP_ARCH_SH', 'SCMP_ARCH_SHEB'))
 _ENUM_8 = frozenset(('SECCOMP_FILTER_FLAG_TSYNC', 'SECCOMP_FILTER_FLAG_LOG', 'SECCOMP_FILTER_FLAG_SPEC_ALLOW', 'SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV'))
 _ENUM_9 = frozenset(('SCMP_CMP_NE', 'SCMP_CMP_LT', 'SCMP_CMP_LE', 'SCMP_CMP_EQ', 'SCMP_CMP_GE', 'SCMP_CMP_GT', 'SCMP_CMP_MASKED_EQ'))
-_ENUM_10 = frozenset(('shared', 'slave', 'private', 'unbindable'))
+_ENUM_10 = frozenset(('shared', 'slave', 'private', 'unbindable', 'rshared', 'rslave', 'rprivate', 'runbindable'))
 _ENUM_11 = frozenset(('LINUX', 'LINUX32'))
 _ENUM_12 = frozenset(('new', 'inherit'))
 _ENUM_13 = frozenset(('disable', 'new', 'inherit'))
