@@ -69,7 +69,8 @@ def _delete(lock: ContainerLock, *, force: bool) -> None:
             destroy(lock, found)
         return
     if not force:
-        require_allowed("delete", current_status(directory, record), directory.id)
+        status = current_status(directory, record, lock_held=True)
+        require_allowed("delete", status, directory.id)
     destroy(lock, record)
 
 

@@ -48,7 +48,6 @@ def _states(root: str) -> list[dict[str, object]]:
             continue
         status = current_status(directory, record)
         states.append(describe_state(record, status, _owner(directory.fd)))
-        directory.close()
     return states
 
 

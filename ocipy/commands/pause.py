@@ -26,7 +26,7 @@ def change_freezer(request: Request, verb: str) -> None:
     directory = store.find(store.root_path(request.root), request.args[0])
     with ContainerLock(directory):
         record = store.load_record(directory)
-        require_allowed(verb, current_status(directory, record), directory.id)
+        require_allowed(verb, current_status(directory, record, lock_held=True), directory.id)
         where = record.get("cgroup")
         if not where:
             raise StateError(f"cannot {verb} {directory.id}: it has no cgroup of its own")

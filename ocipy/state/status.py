@@ -80,10 +80,10 @@ def require_allowed(verb: str, status: str, container_id: str) -> None:
         )
 
 
-def current_status(directory: ContainerDir, record: StateRecord) -> str:
-    """Return the container's status as it is now."""
+def current_status(directory: ContainerDir, record: StateRecord, *, lock_held: bool = False) -> str:
+    """Return the container's status as it is now; `lock_held` says that we have its lock."""
     if not is_alive(record["pid"], record["startTicks"]):
-        if record["status"] == CREATING and _is_locked(directory):
+        if record["status"] == CREATING and not lock_held and _is_locked(directory):
             return CREATING  # its init has not been cloned yet
         return STOPPED
     if record["status"] == CREATING:

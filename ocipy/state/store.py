@@ -69,8 +69,10 @@ class ContainerBusyError(StateError):
 
 
 class ContainerDir:
-    """An open container directory. `fd` is O_PATH-like: it stays the same directory whatever the
-    name comes to mean. Closed at exit, or by close()."""
+    """An open container directory: `fd` stays the same one whatever its name comes to mean.
+
+    The object owns the descriptor and closes it with its own end.
+    """
 
     __slots__ = ("fd", "id", "path")
 
@@ -79,10 +81,8 @@ class ContainerDir:
         self.path = path
         self.id = container_id
 
-    def close(self) -> None:
-        if self.fd >= 0:
-            os.close(self.fd)
-            self.fd = -1
+    def __del__(self) -> None:
+        os.close(self.fd)
 
     def has(self, name: str) -> bool:
         """Is there a file of that name?"""
@@ -253,7 +253,6 @@ def create(root: str, container_id: str) -> ContainerLock:
         raise StateError(f"{ALREADY_EXISTS}: {container_id}") from None
     if directory.has(RECORD):
         lock.release()
-        directory.close()
         raise StateError(f"{ALREADY_EXISTS}: {container_id}")
     if not made:
         # Left behind by a create that was killed before its record, or by a delete after it.
