@@ -119,7 +119,13 @@ def _run(request: Request) -> int:
 
 def _report(error: OcipyError) -> None:
     _log_traceback(error)
-    log.failure(str(error), pointer=error.pointer, location=error.location, hint=error.hint)
+    log.failure(
+        str(error),
+        pointer=error.pointer,
+        location=error.location,
+        hint=error.hint,
+        details=error.details,
+    )
 
 
 def _report_bug(error: Exception) -> None:

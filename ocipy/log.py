@@ -74,11 +74,14 @@ class Log:
             else:
                 self._write("warning", message, {})
 
-    def failure(self, message: str, *, pointer: str, location: str, hint: str) -> None:
+    def failure(
+        self, message: str, *, pointer: str, location: str, hint: str, details: str = ""
+    ) -> None:
         """Write the one error record of a command that failed.
 
         `location` (`config.json:12:7`) and `pointer` (`/mounts/3`) say which value of the config
-        asked for what failed; each may be "".
+        asked for what failed; each may be "". People on a terminal are shown `details` in place of
+        all of them, if there are any: lines that mark the place in the file.
         """
         warnings, self.warnings = self.warnings, []
         # Everything that only shows `msg`, such as docker, must show the way out as well. Places
@@ -94,9 +97,9 @@ class Log:
             self._write("error", sentence, record)
         if self._for_people():
             lines = [f"ocipy: warning: {warning}" for warning in warnings]
-            lines.append(f"ocipy: {message}")
-            lines += [f"    at {place}"] if place else []
-            lines += [f"    hint: {hint}"] if hint else []
+            lines.append(f"ocipy: {details or message}")
+            lines += [f"    at {place}"] if place and not details else []
+            lines += [f"    hint: {hint}"] if hint and not details else []
             self._write_stderr("\n".join(lines) + "\n")
         elif self.fd != STDERR:
             self._write_stderr(sentence + "\n")
