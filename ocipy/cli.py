@@ -19,7 +19,7 @@ import sys
 
 from ocipy import log
 from ocipy.arguments import parse_command, parse_globals
-from ocipy.errors import OcipyError, UsageError, errno_text
+from ocipy.errors import OcipyError, errno_text
 from ocipy.sys.fd import open_standard_fds, print_text
 
 TYPE_CHECKING = False
@@ -81,11 +81,9 @@ def run_command_line(argv: list[str]) -> int:
         status = _run(request)
         log.flush_warnings()
         return status
-    except UsageError as error:
-        _report(error)
-        return error.exit_code
     except OcipyError as error:
         _report(error)
+        # Where the command line is wrong there is no command yet, so that is 1 for exec as well.
         return _FAILURE_STATUS.get(command, error.exit_code)
     except KeyboardInterrupt:
         return _INTERRUPTED
