@@ -55,7 +55,12 @@ def run(script: str, runtime: str, names: list[str], in_vm: bool) -> Run:
         command.append("^(" + "|".join(_ERE_SPECIAL.sub(r"\\\1", name) for name in names) + ")$")
     if in_vm:
         command = [VM, "-m", "2048", "-t", "1500", *command]
+    environment = os.environ | {"PATH": f"{REPOSITORY}/tests/vm:{os.environ['PATH']}"}
     done = subprocess.run(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        command,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
     )
     return Run(done.stdout.decode(errors="replace"))

@@ -19,7 +19,10 @@ if os.environ.get("TEST_VM"):
     RUNS += [("docker", IN_VM), ("podman", IN_VM)]
 PROGRAMS = {"docker": "dockerd", "podman": "podman", "containerd": "containerd"}
 # The VM has one CPU of its own: its worker may leave the other tests to the other one.
-VM_MARKS = [pytest.mark.requires("program:linux.uml"), pytest.mark.xdist_group("clients-vm")]
+VM_MARKS = [
+    pytest.mark.requires("program:linux.uml", "program:insmod"),
+    pytest.mark.xdist_group("clients-vm"),
+]
 
 CHECKS = [
     pytest.param(
