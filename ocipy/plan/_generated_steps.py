@@ -19,6 +19,7 @@ CALLS = (
     "clone3",
     "close_range",
     "connect",
+    "copy_file_range",
     "dup3",
     "execve",
     "execveat",
@@ -33,6 +34,7 @@ CALLS = (
     "fstat",
     "fstatfs",
     "getcwd",
+    "getdents64",
     "ioctl",
     "ioprio_set",
     "keyctl",
@@ -53,6 +55,7 @@ CALLS = (
     "prctl",
     "prlimit",
     "read",
+    "readlinkat",
     "recvmsg",
     "renameat",
     "sched_setaffinity",
@@ -74,6 +77,7 @@ CALLS = (
     "umount2",
     "unlinkat",
     "unshare",
+    "utimensat",
     "vfork",
     "wait4",
     "write",
@@ -879,7 +883,7 @@ class BindRootfs(Step):
     code = 0x0202
     template = "bind the root filesystem {path!r} to itself"
     spec = "config.md#root"
-    calls = ("mount_setattr", "open_tree", "move_mount")
+    calls = ("openat", "mount_setattr", "open_tree", "move_mount")
     kinds = (("path", "str"), ("propagation", "int"))
 
     def __init__(
@@ -896,34 +900,37 @@ class BindRootfs(Step):
 
 
 class OpenRoot(Step):
-    """open the container's root directory."""
+    """open the container's root directory {path!r}."""
 
-    __slots__ = ()
+    __slots__ = ("path",)
     operation = "open_root"
     code = 0x0203
-    template = "open the container's root directory"
+    template = "open the container's root directory {path!r}"
     spec = ""
     calls = ("openat",)
-    kinds = ()
+    kinds = (("path", "str"),)
 
     def __init__(
         self,
         source: str,
+        *,
+        path: str,
     ) -> None:
         self.source = source
         self.place = "init"
+        self.path = path
 
 
 class MountFilesystem(Step):
     """mount {fstype} on {target!r}."""
 
-    __slots__ = ("fstype", "source_name", "target", "options", "attr_set", "recursive_set", "recursive_clear", "propagation", "idmap_fd", "idmap_recursive", "copy_up", "flags")
+    __slots__ = ("fstype", "source_name", "target", "options", "attr_set", "recursive_set", "recursive_clear", "propagation", "idmap_fd", "copy_up", "take_mode", "ordinary", "on_proc")
     operation = "mount_filesystem"
     code = 0x0204
     template = "mount {fstype} on {target!r}"
     spec = "config.md#mounts"
-    calls = ("openat2", "mkdirat", "fsopen", "fsconfig", "fsmount", "mount_setattr", "move_mount")
-    kinds = (("fstype", "str"), ("source_name", "str"), ("target", "container_path"), ("options", "strs"), ("attr_set", "int"), ("recursive_set", "int"), ("recursive_clear", "int"), ("propagation", "int"), ("idmap_fd", "fd"), ("idmap_recursive", "int"), ("copy_up", "int"), ("flags", "int"))
+    calls = ("openat2", "mkdirat", "fstat", "fsopen", "fsconfig", "fsmount", "mount_setattr", "move_mount", "openat", "getdents64", "copy_file_range", "write", "readlinkat", "symlinkat", "mknodat", "fchownat", "fchmodat", "utimensat")
+    kinds = (("fstype", "str"), ("source_name", "str"), ("target", "container_path"), ("options", "strs"), ("attr_set", "int"), ("recursive_set", "int"), ("recursive_clear", "int"), ("propagation", "int"), ("idmap_fd", "fd"), ("copy_up", "int"), ("take_mode", "int"), ("ordinary", "int"), ("on_proc", "int"))
 
     def __init__(
         self,
@@ -932,15 +939,16 @@ class MountFilesystem(Step):
         fstype: str,
         source_name: str,
         target: str,
-        options: Sequence[str],
+        options: Sequence[str] = (),
         attr_set: int = 0,
         recursive_set: int = 0,
         recursive_clear: int = 0,
         propagation: int = 0,
         idmap_fd: HostFd | None = None,
-        idmap_recursive: int = 0,
         copy_up: int = 0,
-        flags: int = 0,
+        take_mode: int = 0,
+        ordinary: int = 0,
+        on_proc: int = 0,
     ) -> None:
         self.source = source
         self.place = "init"
@@ -953,21 +961,22 @@ class MountFilesystem(Step):
         self.recursive_clear = recursive_clear
         self.propagation = propagation
         self.idmap_fd = idmap_fd
-        self.idmap_recursive = idmap_recursive
         self.copy_up = copy_up
-        self.flags = flags
+        self.take_mode = take_mode
+        self.ordinary = ordinary
+        self.on_proc = on_proc
 
 
 class MountBind(Step):
     """bind {path!r} on {target!r}."""
 
-    __slots__ = ("tree", "path", "target", "recursive", "attr_set", "attr_clear", "recursive_set", "recursive_clear", "propagation", "idmap_fd", "idmap_recursive", "flags")
+    __slots__ = ("tree", "path", "target", "recursive", "try_path", "origin_propagation", "attr_set", "attr_clear", "attr_reset", "recursive_set", "recursive_clear", "propagation", "on_proc", "of_proc")
     operation = "mount_bind"
     code = 0x0205
     template = "bind {path!r} on {target!r}"
     spec = "config.md#mounts"
-    calls = ("openat2", "mkdirat", "open_tree", "mount_setattr", "move_mount")
-    kinds = (("tree", "fd"), ("path", "str"), ("target", "container_path"), ("recursive", "int"), ("attr_set", "int"), ("attr_clear", "int"), ("recursive_set", "int"), ("recursive_clear", "int"), ("propagation", "int"), ("idmap_fd", "fd"), ("idmap_recursive", "int"), ("flags", "int"))
+    calls = ("open_tree", "mount_setattr", "openat2", "mkdirat", "fstat", "fstatfs", "move_mount")
+    kinds = (("tree", "fd"), ("path", "str"), ("target", "container_path"), ("recursive", "int"), ("try_path", "int"), ("origin_propagation", "int"), ("attr_set", "int"), ("attr_clear", "int"), ("attr_reset", "int"), ("recursive_set", "int"), ("recursive_clear", "int"), ("propagation", "int"), ("on_proc", "int"), ("of_proc", "int"))
 
     def __init__(
         self,
@@ -977,14 +986,16 @@ class MountBind(Step):
         path: str,
         target: str,
         recursive: int,
+        try_path: int = 0,
+        origin_propagation: int = 0,
         attr_set: int = 0,
         attr_clear: int = 0,
+        attr_reset: int = 0,
         recursive_set: int = 0,
         recursive_clear: int = 0,
         propagation: int = 0,
-        idmap_fd: HostFd | None = None,
-        idmap_recursive: int = 0,
-        flags: int = 0,
+        on_proc: int = 0,
+        of_proc: int = 0,
     ) -> None:
         self.source = source
         self.place = "init"
@@ -992,26 +1003,28 @@ class MountBind(Step):
         self.path = path
         self.target = target
         self.recursive = recursive
+        self.try_path = try_path
+        self.origin_propagation = origin_propagation
         self.attr_set = attr_set
         self.attr_clear = attr_clear
+        self.attr_reset = attr_reset
         self.recursive_set = recursive_set
         self.recursive_clear = recursive_clear
         self.propagation = propagation
-        self.idmap_fd = idmap_fd
-        self.idmap_recursive = idmap_recursive
-        self.flags = flags
+        self.on_proc = on_proc
+        self.of_proc = of_proc
 
 
 class MountLegacy(Step):
     """mount {fstype} on {target!r} (mount(2))."""
 
-    __slots__ = ("fstype", "source_name", "target", "mount_flags", "data", "propagation", "flags")
+    __slots__ = ("fstype", "source_name", "target", "mount_flags", "data", "propagation")
     operation = "mount_legacy"
     code = 0x0206
     template = "mount {fstype} on {target!r} (mount(2))"
     spec = "config.md#mounts"
     calls = ("openat2", "mkdirat", "fchdir", "mount", "mount_setattr")
-    kinds = (("fstype", "str"), ("source_name", "str"), ("target", "container_path"), ("mount_flags", "int"), ("data", "str"), ("propagation", "int"), ("flags", "int"))
+    kinds = (("fstype", "str"), ("source_name", "str"), ("target", "container_path"), ("mount_flags", "int"), ("data", "str"), ("propagation", "int"))
 
     def __init__(
         self,
@@ -1023,7 +1036,6 @@ class MountLegacy(Step):
         mount_flags: int,
         data: str,
         propagation: int = 0,
-        flags: int = 0,
     ) -> None:
         self.source = source
         self.place = "init"
@@ -1033,7 +1045,6 @@ class MountLegacy(Step):
         self.mount_flags = mount_flags
         self.data = data
         self.propagation = propagation
-        self.flags = flags
 
 
 class Remount(Step):
@@ -1044,7 +1055,7 @@ class Remount(Step):
     code = 0x0207
     template = "remount {target!r}"
     spec = "config.md#mounts"
-    calls = ("openat2", "mount")
+    calls = ("openat2", "fchdir", "mount")
     kinds = (("target", "container_path"), ("mount_flags", "int"), ("data", "str"))
 
     def __init__(
@@ -1053,7 +1064,7 @@ class Remount(Step):
         *,
         target: str,
         mount_flags: int,
-        data: str,
+        data: str = "",
     ) -> None:
         self.source = source
         self.place = "init"
@@ -1069,7 +1080,7 @@ class SetMountAttributes(Step):
     operation = "set_mount_attributes"
     code = 0x0208
     template = "set the attributes of the mount on {target!r}: {attr_set:attributes}{propagation:propagation}"
-    spec = ""
+    spec = "config.md#mounts"
     calls = ("openat2", "mount_setattr")
     kinds = (("target", "container_path"), ("attr_set", "int"), ("attr_clear", "int"), ("propagation", "int"), ("recursive", "int"))
 
@@ -1095,23 +1106,25 @@ class SetMountAttributes(Step):
 class MaskPath(Step):
     """mask {path!r}."""
 
-    __slots__ = ("path",)
+    __slots__ = ("path", "label")
     operation = "mask_path"
     code = 0x0209
     template = "mask {path!r}"
     spec = "config-linux.md#masked-paths"
-    calls = ("openat2", "fstat", "fsopen", "fsconfig", "fsmount", "open_tree", "move_mount")
-    kinds = (("path", "container_path"),)
+    calls = ("openat2", "fstat", "fsopen", "fsconfig", "fsmount", "open_tree", "mount_setattr", "move_mount")
+    kinds = (("path", "container_path"), ("label", "str"))
 
     def __init__(
         self,
         source: str,
         *,
         path: str,
+        label: str = "",
     ) -> None:
         self.source = source
         self.place = "init"
         self.path = path
+        self.label = label
 
 
 class ReadOnlyPath(Step):
@@ -1139,13 +1152,13 @@ class ReadOnlyPath(Step):
 class MakeDevice(Step):
     """make the device {path!r} ({mode:device} {major}:{minor})."""
 
-    __slots__ = ("path", "mode", "major", "minor", "uid", "gid")
+    __slots__ = ("path", "mode", "major", "minor", "uid", "gid", "keep")
     operation = "make_device"
     code = 0x020B
     template = "make the device {path!r} ({mode:device} {major}:{minor})"
     spec = "config-linux.md#devices"
     calls = ("openat2", "mkdirat", "mknodat", "fchmodat", "fchownat", "fstat")
-    kinds = (("path", "container_path"), ("mode", "int"), ("major", "int"), ("minor", "int"), ("uid", "int"), ("gid", "int"))
+    kinds = (("path", "container_path"), ("mode", "int"), ("major", "int"), ("minor", "int"), ("uid", "int"), ("gid", "int"), ("keep", "int"))
 
     def __init__(
         self,
@@ -1157,6 +1170,7 @@ class MakeDevice(Step):
         minor: int,
         uid: int = 0,
         gid: int = 0,
+        keep: int = 0,
     ) -> None:
         self.source = source
         self.place = "init"
@@ -1166,18 +1180,19 @@ class MakeDevice(Step):
         self.minor = minor
         self.uid = uid
         self.gid = gid
+        self.keep = keep
 
 
 class BindDevice(Step):
     """bind the host's device {device!r} on {path!r}."""
 
-    __slots__ = ("tree", "device", "path", "mode", "major", "minor")
+    __slots__ = ("tree", "device", "path", "mode", "major", "minor", "keep")
     operation = "bind_device"
     code = 0x020C
     template = "bind the host's device {device!r} on {path!r}"
     spec = "config-linux.md#devices"
-    calls = ("openat2", "open_tree", "move_mount", "fstat")
-    kinds = (("tree", "fd"), ("device", "str"), ("path", "container_path"), ("mode", "int"), ("major", "int"), ("minor", "int"))
+    calls = ("openat2", "mkdirat", "openat", "open_tree", "mount_setattr", "move_mount", "fstat")
+    kinds = (("tree", "fd"), ("device", "str"), ("path", "container_path"), ("mode", "int"), ("major", "int"), ("minor", "int"), ("keep", "int"))
 
     def __init__(
         self,
@@ -1189,6 +1204,7 @@ class BindDevice(Step):
         mode: int,
         major: int,
         minor: int,
+        keep: int = 0,
     ) -> None:
         self.source = source
         self.place = "init"
@@ -1198,6 +1214,7 @@ class BindDevice(Step):
         self.mode = mode
         self.major = major
         self.minor = minor
+        self.keep = keep
 
 
 class MakeSymlink(Step):
@@ -1208,7 +1225,7 @@ class MakeSymlink(Step):
     code = 0x020D
     template = "make the symbolic link {path!r} to {content!r}"
     spec = "runtime-linux.md#dev-symbolic-links"
-    calls = ("openat2", "unlinkat", "symlinkat")
+    calls = ("openat2", "mkdirat", "unlinkat", "symlinkat")
     kinds = (("path", "container_path"), ("content", "str"), ("replace", "int"))
 
     def __init__(
@@ -1234,7 +1251,7 @@ class PivotRoot(Step):
     code = 0x020E
     template = "make the root filesystem the root (pivot_root)"
     spec = "config.md#root"
-    calls = ("fchdir", "pivot_root", "mount_setattr", "umount2", "chdir")
+    calls = ("open_tree", "openat", "fchdir", "pivot_root", "mount_setattr", "umount2", "chdir")
     kinds = ()
 
     def __init__(
@@ -1248,12 +1265,34 @@ class PivotRoot(Step):
 class MoveRoot(Step):
     """make the root filesystem the root (--no-pivot)."""
 
-    __slots__ = ()
+    __slots__ = ("path",)
     operation = "move_root"
     code = 0x020F
     template = "make the root filesystem the root (--no-pivot)"
     spec = "config.md#root"
-    calls = ("fchdir", "move_mount", "chroot", "chdir")
+    calls = ("open_tree", "openat", "mount_setattr", "umount2", "mount", "fchdir", "move_mount", "chroot", "chdir")
+    kinds = (("path", "str"),)
+
+    def __init__(
+        self,
+        source: str,
+        *,
+        path: str,
+    ) -> None:
+        self.source = source
+        self.place = "init"
+        self.path = path
+
+
+class ChangeRoot(Step):
+    """make the root filesystem the root of this process alone (chroot)."""
+
+    __slots__ = ()
+    operation = "change_root"
+    code = 0x0212
+    template = "make the root filesystem the root of this process alone (chroot)"
+    spec = "config.md#root"
+    calls = ("fchdir", "chroot", "chdir")
     kinds = ()
 
     def __init__(

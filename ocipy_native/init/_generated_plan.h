@@ -13,64 +13,68 @@ enum call {
 	CALL_CLONE3 = 5,
 	CALL_CLOSE_RANGE = 6,
 	CALL_CONNECT = 7,
-	CALL_DUP3 = 8,
-	CALL_EXECVE = 9,
-	CALL_EXECVEAT = 10,
-	CALL_FACCESSAT = 11,
-	CALL_FCHDIR = 12,
-	CALL_FCHMODAT = 13,
-	CALL_FCHOWN = 14,
-	CALL_FCHOWNAT = 15,
-	CALL_FSCONFIG = 16,
-	CALL_FSMOUNT = 17,
-	CALL_FSOPEN = 18,
-	CALL_FSTAT = 19,
-	CALL_FSTATFS = 20,
-	CALL_GETCWD = 21,
-	CALL_IOCTL = 22,
-	CALL_IOPRIO_SET = 23,
-	CALL_KEYCTL = 24,
-	CALL_KILL = 25,
-	CALL_MKDIR = 26,
-	CALL_MKDIRAT = 27,
-	CALL_MKNODAT = 28,
-	CALL_MOUNT = 29,
-	CALL_MOUNT_SETATTR = 30,
-	CALL_MOVE_MOUNT = 31,
-	CALL_OPEN_TREE = 32,
-	CALL_OPENAT = 33,
-	CALL_OPENAT2 = 34,
-	CALL_PERSONALITY = 35,
-	CALL_PIPE2 = 36,
-	CALL_PIVOT_ROOT = 37,
-	CALL_PPOLL = 38,
-	CALL_PRCTL = 39,
-	CALL_PRLIMIT = 40,
-	CALL_READ = 41,
-	CALL_RECVMSG = 42,
-	CALL_RENAMEAT = 43,
-	CALL_SCHED_SETAFFINITY = 44,
-	CALL_SCHED_SETATTR = 45,
-	CALL_SECCOMP = 46,
-	CALL_SENDMSG = 47,
-	CALL_SET_MEMPOLICY = 48,
-	CALL_SETDOMAINNAME = 49,
-	CALL_SETGROUPS = 50,
-	CALL_SETHOSTNAME = 51,
-	CALL_SETNS = 52,
-	CALL_SETRESGID = 53,
-	CALL_SETRESUID = 54,
-	CALL_SETSID = 55,
-	CALL_SOCKET = 56,
-	CALL_STAT = 57,
-	CALL_SYMLINKAT = 58,
-	CALL_UMASK = 59,
-	CALL_UMOUNT2 = 60,
-	CALL_UNLINKAT = 61,
-	CALL_UNSHARE = 62,
-	CALL_VFORK = 63,
-	CALL_WAIT4 = 64,
-	CALL_WRITE = 65,
+	CALL_COPY_FILE_RANGE = 8,
+	CALL_DUP3 = 9,
+	CALL_EXECVE = 10,
+	CALL_EXECVEAT = 11,
+	CALL_FACCESSAT = 12,
+	CALL_FCHDIR = 13,
+	CALL_FCHMODAT = 14,
+	CALL_FCHOWN = 15,
+	CALL_FCHOWNAT = 16,
+	CALL_FSCONFIG = 17,
+	CALL_FSMOUNT = 18,
+	CALL_FSOPEN = 19,
+	CALL_FSTAT = 20,
+	CALL_FSTATFS = 21,
+	CALL_GETCWD = 22,
+	CALL_GETDENTS64 = 23,
+	CALL_IOCTL = 24,
+	CALL_IOPRIO_SET = 25,
+	CALL_KEYCTL = 26,
+	CALL_KILL = 27,
+	CALL_MKDIR = 28,
+	CALL_MKDIRAT = 29,
+	CALL_MKNODAT = 30,
+	CALL_MOUNT = 31,
+	CALL_MOUNT_SETATTR = 32,
+	CALL_MOVE_MOUNT = 33,
+	CALL_OPEN_TREE = 34,
+	CALL_OPENAT = 35,
+	CALL_OPENAT2 = 36,
+	CALL_PERSONALITY = 37,
+	CALL_PIPE2 = 38,
+	CALL_PIVOT_ROOT = 39,
+	CALL_PPOLL = 40,
+	CALL_PRCTL = 41,
+	CALL_PRLIMIT = 42,
+	CALL_READ = 43,
+	CALL_READLINKAT = 44,
+	CALL_RECVMSG = 45,
+	CALL_RENAMEAT = 46,
+	CALL_SCHED_SETAFFINITY = 47,
+	CALL_SCHED_SETATTR = 48,
+	CALL_SECCOMP = 49,
+	CALL_SENDMSG = 50,
+	CALL_SET_MEMPOLICY = 51,
+	CALL_SETDOMAINNAME = 52,
+	CALL_SETGROUPS = 53,
+	CALL_SETHOSTNAME = 54,
+	CALL_SETNS = 55,
+	CALL_SETRESGID = 56,
+	CALL_SETRESUID = 57,
+	CALL_SETSID = 58,
+	CALL_SOCKET = 59,
+	CALL_STAT = 60,
+	CALL_SYMLINKAT = 61,
+	CALL_UMASK = 62,
+	CALL_UMOUNT2 = 63,
+	CALL_UNLINKAT = 64,
+	CALL_UNSHARE = 65,
+	CALL_UTIMENSAT = 66,
+	CALL_VFORK = 67,
+	CALL_WAIT4 = 68,
+	CALL_WRITE = 69,
 };
 
 struct await_host_args {
@@ -137,7 +141,7 @@ struct bind_rootfs_args {
 };
 
 struct open_root_args {
-	char unused;
+	const char *path;
 };
 
 struct mount_filesystem_args {
@@ -150,9 +154,10 @@ struct mount_filesystem_args {
 	int64_t recursive_clear;
 	int64_t propagation;
 	int idmap_fd;
-	int64_t idmap_recursive;
 	int64_t copy_up;
-	int64_t flags;
+	int64_t take_mode;
+	int64_t ordinary;
+	int64_t on_proc;
 };
 
 struct mount_bind_args {
@@ -160,14 +165,16 @@ struct mount_bind_args {
 	const char *path;
 	const char *target;
 	int64_t recursive;
+	int64_t try_path;
+	int64_t origin_propagation;
 	int64_t attr_set;
 	int64_t attr_clear;
+	int64_t attr_reset;
 	int64_t recursive_set;
 	int64_t recursive_clear;
 	int64_t propagation;
-	int idmap_fd;
-	int64_t idmap_recursive;
-	int64_t flags;
+	int64_t on_proc;
+	int64_t of_proc;
 };
 
 struct mount_legacy_args {
@@ -177,7 +184,6 @@ struct mount_legacy_args {
 	int64_t mount_flags;
 	const char *data;
 	int64_t propagation;
-	int64_t flags;
 };
 
 struct remount_args {
@@ -196,6 +202,7 @@ struct set_mount_attributes_args {
 
 struct mask_path_args {
 	const char *path;
+	const char *label;
 };
 
 struct read_only_path_args {
@@ -209,6 +216,7 @@ struct make_device_args {
 	int64_t minor;
 	int64_t uid;
 	int64_t gid;
+	int64_t keep;
 };
 
 struct bind_device_args {
@@ -218,6 +226,7 @@ struct bind_device_args {
 	int64_t mode;
 	int64_t major;
 	int64_t minor;
+	int64_t keep;
 };
 
 struct make_symlink_args {
@@ -231,6 +240,10 @@ struct pivot_root_args {
 };
 
 struct move_root_args {
+	const char *path;
+};
+
+struct change_root_args {
 	char unused;
 };
 
@@ -377,6 +390,7 @@ union op_args {
 	struct make_symlink_args make_symlink;
 	struct pivot_root_args pivot_root;
 	struct move_root_args move_root;
+	struct change_root_args change_root;
 	struct open_terminal_args open_terminal;
 	struct reopen_null_args reopen_null;
 	struct run_hook_args run_hook;
@@ -459,6 +473,8 @@ int op_pivot_root(struct init_ctx *ctx, const struct pivot_root_args *args,
 	                  struct step_report *report);
 int op_move_root(struct init_ctx *ctx, const struct move_root_args *args,
 	                 struct step_report *report);
+int op_change_root(struct init_ctx *ctx, const struct change_root_args *args,
+	                   struct step_report *report);
 int op_open_terminal(struct init_ctx *ctx, const struct open_terminal_args *args,
 	                     struct step_report *report);
 int op_reopen_null(struct init_ctx *ctx, const struct reopen_null_args *args,
@@ -691,7 +707,7 @@ static int run_bind_rootfs(struct init_ctx *ctx, const union op_args *args,
 
 static int decode_open_root(struct cursor *cursor, union op_args *args)
 {
-	(void)args;
+	args->open_root.path = cursor_string(cursor);
 	return cursor_end(cursor);
 }
 
@@ -712,9 +728,10 @@ static int decode_mount_filesystem(struct cursor *cursor, union op_args *args)
 	args->mount_filesystem.recursive_clear = cursor_int(cursor);
 	args->mount_filesystem.propagation = cursor_int(cursor);
 	args->mount_filesystem.idmap_fd = cursor_fd(cursor);
-	args->mount_filesystem.idmap_recursive = cursor_int(cursor);
 	args->mount_filesystem.copy_up = cursor_int(cursor);
-	args->mount_filesystem.flags = cursor_int(cursor);
+	args->mount_filesystem.take_mode = cursor_int(cursor);
+	args->mount_filesystem.ordinary = cursor_int(cursor);
+	args->mount_filesystem.on_proc = cursor_int(cursor);
 	return cursor_end(cursor);
 }
 
@@ -730,14 +747,16 @@ static int decode_mount_bind(struct cursor *cursor, union op_args *args)
 	args->mount_bind.path = cursor_string(cursor);
 	args->mount_bind.target = cursor_string(cursor);
 	args->mount_bind.recursive = cursor_int(cursor);
+	args->mount_bind.try_path = cursor_int(cursor);
+	args->mount_bind.origin_propagation = cursor_int(cursor);
 	args->mount_bind.attr_set = cursor_int(cursor);
 	args->mount_bind.attr_clear = cursor_int(cursor);
+	args->mount_bind.attr_reset = cursor_int(cursor);
 	args->mount_bind.recursive_set = cursor_int(cursor);
 	args->mount_bind.recursive_clear = cursor_int(cursor);
 	args->mount_bind.propagation = cursor_int(cursor);
-	args->mount_bind.idmap_fd = cursor_fd(cursor);
-	args->mount_bind.idmap_recursive = cursor_int(cursor);
-	args->mount_bind.flags = cursor_int(cursor);
+	args->mount_bind.on_proc = cursor_int(cursor);
+	args->mount_bind.of_proc = cursor_int(cursor);
 	return cursor_end(cursor);
 }
 
@@ -755,7 +774,6 @@ static int decode_mount_legacy(struct cursor *cursor, union op_args *args)
 	args->mount_legacy.mount_flags = cursor_int(cursor);
 	args->mount_legacy.data = cursor_string(cursor);
 	args->mount_legacy.propagation = cursor_int(cursor);
-	args->mount_legacy.flags = cursor_int(cursor);
 	return cursor_end(cursor);
 }
 
@@ -798,6 +816,7 @@ static int run_set_mount_attributes(struct init_ctx *ctx, const union op_args *a
 static int decode_mask_path(struct cursor *cursor, union op_args *args)
 {
 	args->mask_path.path = cursor_string(cursor);
+	args->mask_path.label = cursor_string(cursor);
 	return cursor_end(cursor);
 }
 
@@ -827,6 +846,7 @@ static int decode_make_device(struct cursor *cursor, union op_args *args)
 	args->make_device.minor = cursor_int(cursor);
 	args->make_device.uid = cursor_int(cursor);
 	args->make_device.gid = cursor_int(cursor);
+	args->make_device.keep = cursor_int(cursor);
 	return cursor_end(cursor);
 }
 
@@ -844,6 +864,7 @@ static int decode_bind_device(struct cursor *cursor, union op_args *args)
 	args->bind_device.mode = cursor_int(cursor);
 	args->bind_device.major = cursor_int(cursor);
 	args->bind_device.minor = cursor_int(cursor);
+	args->bind_device.keep = cursor_int(cursor);
 	return cursor_end(cursor);
 }
 
@@ -881,7 +902,7 @@ static int run_pivot_root(struct init_ctx *ctx, const union op_args *args,
 
 static int decode_move_root(struct cursor *cursor, union op_args *args)
 {
-	(void)args;
+	args->move_root.path = cursor_string(cursor);
 	return cursor_end(cursor);
 }
 
@@ -889,6 +910,18 @@ static int run_move_root(struct init_ctx *ctx, const union op_args *args,
 		struct step_report *report)
 {
 	return op_move_root(ctx, &args->move_root, report);
+}
+
+static int decode_change_root(struct cursor *cursor, union op_args *args)
+{
+	(void)args;
+	return cursor_end(cursor);
+}
+
+static int run_change_root(struct init_ctx *ctx, const union op_args *args,
+		struct step_report *report)
+{
+	return op_change_root(ctx, &args->change_root, report);
 }
 
 static int decode_open_terminal(struct cursor *cursor, union op_args *args)
@@ -1206,6 +1239,7 @@ static const struct operation {
 	{ 0x020d, decode_make_symlink, run_make_symlink },
 	{ 0x020e, decode_pivot_root, run_pivot_root },
 	{ 0x020f, decode_move_root, run_move_root },
+	{ 0x0212, decode_change_root, run_change_root },
 	{ 0x0210, decode_open_terminal, run_open_terminal },
 	{ 0x0211, decode_reopen_null, run_reopen_null },
 	{ 0x0301, decode_run_hook, run_run_hook },
