@@ -55,6 +55,36 @@ int ocipy_spawn_init(int init_fd, int plan_fd, int sync_fd, uint64_t clone_flags
 	_exit(127);
 }
 
+int ocipy_spawn_program(const char *path, char **argv, char **env, const char *cwd, int input_fd,
+			int output_fd, int *pidfd)
+{
+	struct clone_args clone = {
+		.flags = CLONE_PIDFD,
+		.exit_signal = SIGCHLD,
+		.pidfd = (uint64_t)(uintptr_t)pidfd,
+	};
+	const char *reason;
+	sigset_t none;
+	long pid = syscall(SYS_clone3, &clone, sizeof(clone));
+
+	if (pid != 0)
+		return result(pid);
+	setpgid(0, 0);
+	/* Python ignores these two, and what is ignored stays so across the exec. */
+	signal(SIGPIPE, SIG_DFL);
+	signal(SIGXFSZ, SIG_DFL);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	if (dup2(input_fd, STDIN_FILENO) >= 0 && dup2(output_fd, STDOUT_FILENO) >= 0 &&
+	    dup2(output_fd, STDERR_FILENO) >= 0 && chdir(cwd) == 0) {
+		syscall(SYS_close_range, 3U, ~0U, 0U);
+		execve(path, argv, env);
+	}
+	reason = strerrordesc_np(errno);
+	(void)!write(STDERR_FILENO, reason, strlen(reason));
+	_exit(127);
+}
+
 int ocipy_socketpair(int fds[2])
 {
 	return result(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds));

@@ -30,6 +30,14 @@ int ocipy_send(int socket_fd, const void *data, size_t length, const int *fds, s
  */
 int ocipy_receive(int socket_fd, void *data, size_t length, int *fd, int timeout_ms);
 
+/*
+ * Start the program @path in a process group of its own, with @input_fd as standard input and
+ * @output_fd as standard output and error, in the directory @cwd. All other descriptors are closed.
+ * Returns its pid and stores a pidfd; 127 is its exit status where the exec failed.
+ */
+int ocipy_spawn_program(const char *path, char **argv, char **env, const char *cwd, int input_fd,
+			int output_fd, int *pidfd);
+
 int ocipy_open_tree(const char *path, unsigned int flags);
 int ocipy_prlimit(int pid, int resource, uint64_t soft, uint64_t hard);
 int ocipy_prctl(int option, unsigned long argument);

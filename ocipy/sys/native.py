@@ -84,6 +84,30 @@ def spawn_init(
     return pid, pidfd[0]
 
 
+def spawn_program(
+    path: str,
+    argv: Sequence[str],
+    env: Sequence[str],
+    cwd: str,
+    input_fd: int,
+    output_fd: int,
+) -> tuple[int, int]:
+    """Start a program in a process group of its own; return its pid and a pidfd.
+
+    It ends with 127, and a word on `output_fd`, where `cwd` or the program cannot be used.
+    """
+    keep = [ffi.new("char[]", os.fsencode(text)) for text in (*argv, *env)]
+    arguments = ffi.new("char *[]", [*keep[: len(argv)], ffi.NULL])
+    environment = ffi.new("char *[]", [*keep[len(argv) :], ffi.NULL])
+    pidfd = ffi.new("int *", -1)
+    pid = _check(
+        lib.ocipy_spawn_program(
+            os.fsencode(path), arguments, environment, os.fsencode(cwd), input_fd, output_fd, pidfd
+        )
+    )
+    return pid, pidfd[0]
+
+
 def socketpair() -> tuple[int, int]:
     """Return two connected SOCK_SEQPACKET sockets, close-on-exec."""
     fds = ffi.new("int[2]")

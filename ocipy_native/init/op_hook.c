@@ -108,6 +108,9 @@ static void exec_hook(const struct run_hook_args *args, int input, int output)
 	if (dup2(input, STDIN_FILENO) < 0 || dup2(output, STDOUT_FILENO) < 0 ||
 	    dup2(output, STDERR_FILENO) < 0)
 		_exit(127);
+	/* Our working directory is still that of whoever called ocipy. */
+	if (chdir("/") < 0)
+		_exit(127);
 	syscall(SYS_close_range, 3U, ~0U, 0U);
 	execve(args->path, (char *const *)(uintptr_t)args->argv,
 	       (char *const *)(uintptr_t)args->env);

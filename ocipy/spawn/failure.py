@@ -1,0 +1,136 @@
+"""Init reports three numbers; the sentence is written here, where the plan is.
+
+Texts in capitals below are ABI: docker turns them into the exit codes 126 and 127, podman into its
+own error kinds. They are runc's, word for word.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+
+from ocipy.errors import HookError, OcipyError, StepError, errno_text
+from ocipy.plan import _generated_steps as steps
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ocipy.plan.step import Step
+    from ocipy.spawn.sync import Message
+
+_PREFIX = "unable to start container process: "
+NOT_FOUND = _PREFIX + 'exec: "{name}": executable file not found in $PATH'
+NO_SUCH_FILE = _PREFIX + 'exec: "{name}": stat {name}: no such file or directory'
+NOT_EXECUTABLE = _PREFIX + 'exec: "{name}": {why}'
+EXEC_FAILED = _PREFIX + "exec {name}: {why}"
+
+# What an errno most often means in a step of this operation; shown after the kernel's own word.
+_HINTS = {
+    ("change_directory", errno.ENOENT): "the directory must be inside the root filesystem",
+    ("change_directory", errno.EACCES): "the user has no search permission on it",
+    ("set_rlimit", errno.EPERM): "raising a hard limit takes CAP_SYS_RESOURCE on the host",
+    ("set_oom_score_adj", errno.EACCES): "a lower score than ours takes CAP_SYS_RESOURCE",
+    ("set_scheduler", errno.EPERM): "real-time policies take CAP_SYS_NICE and a cgroup that has "
+    "real-time bandwidth",
+    ("set_io_priority", errno.EPERM): "IOPRIO_CLASS_RT takes CAP_SYS_ADMIN",
+    ("join_namespace", errno.EINVAL): "the file must be a namespace of this type, as in "
+    "/proc/PID/ns",
+    ("join_namespace", errno.EPERM): "the namespace belongs to a user namespace over which ocipy "
+    "has no CAP_SYS_ADMIN",
+    ("set_user", errno.EINVAL): "the id has no mapping in the container's user namespace",
+    ("become_root", errno.EINVAL): "id 0 has no mapping in the container's user namespace",
+    ("write_id_map", errno.EPERM): "the ids must be ours, or mapped by newuidmap and /etc/subuid",
+    ("write_sysctl", errno.ENOENT): "this kernel has no such sysctl, or not in a namespace",
+    ("write_sysctl", errno.EINVAL): "the kernel does not take this value",
+    ("write_sysctl", errno.EACCES): "the sysctl is read-only here",
+    ("bind_rootfs", errno.ENOENT): "root.path must exist; a relative one starts at the bundle",
+    ("pivot_root", errno.EINVAL): "the host's root is an initramfs? then use --no-pivot",
+    ("load_seccomp", errno.EINVAL): "the kernel lacks an action or flag of this profile",
+    ("load_seccomp", errno.EACCES): "without noNewPrivileges it takes CAP_SYS_ADMIN",
+    ("spawn_init", errno.ENOSPC): "a limit in /proc/sys/user/max_*_namespaces is reached",
+    ("spawn_init", errno.EPERM): "making namespaces takes root, or a user namespace first",
+    ("spawn_init", errno.EUSERS): "too many nested user namespaces",
+    ("open_terminal", errno.ENOENT): "a terminal takes a devpts on /dev/pts (see mounts)",
+}
+
+
+def step_failure(step: Step, message: Message) -> OcipyError:
+    """Return the error that says what init reported about a step."""
+    if isinstance(step, steps.FindExecutable):
+        return _not_found(step, message.error)
+    if isinstance(step, steps.Exec):
+        return OcipyError(
+            EXEC_FAILED.format(name=step.argv[0], why=os.strerror(message.error).lower()),
+            pointer=step.source,
+            hint="built for another architecture, or a script without #!?"
+            if message.error == errno.ENOEXEC
+            else "",
+        )
+    call = steps.CALLS[message.call] if message.call < len(steps.CALLS) else "?"
+    if isinstance(step, steps.RunHook):
+        return _hook_failure(step, call, message)
+    return StepError(
+        step,
+        call,
+        message.error,
+        detail=message.detail,
+        hint=_HINTS.get((step.operation, message.error), ""),
+    )
+
+
+def host_step_failure(step: Step, error: OSError) -> OcipyError:
+    """Return the error that says what the kernel answered to a step of the host."""
+    code = error.errno or 0
+    detail = str(error.filename) if error.filename else ""
+    return StepError(
+        step, step.calls[-1], code, detail=detail, hint=_HINTS.get((step.operation, code), "")
+    )
+
+
+def _not_found(step: steps.FindExecutable, code: int) -> OcipyError:
+    name = step.name
+    if "/" not in name:
+        # Like execvp(3) and Go's LookPath: whatever each directory's reason was.
+        text = NOT_FOUND.format(name=name)
+    elif code == errno.ENOENT:
+        text = NO_SUCH_FILE.format(name=name)
+    elif code in (errno.EACCES, errno.EISDIR):
+        why = "is a directory" if code == errno.EISDIR else "permission denied"
+        text = NOT_EXECUTABLE.format(name=name, why=why)
+    else:
+        text = NOT_EXECUTABLE.format(name=name, why=f"stat {name}: {os.strerror(code).lower()}")
+    hint = "" if name else "the first of process.args is empty"
+    return OcipyError(text, pointer=step.source, hint=hint)
+
+
+def describe_wait_status(status: int) -> str:
+    """Return how a process ended, by its wait status: "exit status 3", "signal 9 (Killed)"."""
+    if os.WIFSIGNALED(status):
+        from _signal import strsignal  # type: ignore[import-not-found, unused-ignore]
+
+        number = os.WTERMSIG(status)
+        return f"signal {number} ({strsignal(number)})"
+    return f"exit status {os.WEXITSTATUS(status)}"
+
+
+def _hook_failure(step: steps.RunHook, call: str, message: Message) -> OcipyError:
+    printed = f": {message.detail}" if message.detail else ""
+    if call == "wait4":
+        how = describe_wait_status(message.error)
+    elif message.error == errno.ETIMEDOUT:
+        how = f"ran past its timeout of {step.timeout_ms / 1000:g}s and was killed"
+    else:
+        how = f"{call}: {errno_text(message.error)}"
+    return HookError(f"{step.kind} hook {step.path!r}: {how}{printed}", pointer=step.source)
+
+
+def init_died(status: int) -> OcipyError:
+    """Return the error for an init that ended without a report; `status` is its wait status."""
+    how = describe_wait_status(status)
+    hint = ""
+    if os.WIFSIGNALED(status):
+        number = os.WTERMSIG(status)
+        if number == 9:
+            hint = "the memory limit may be too small, or somebody killed it"
+        elif number == 31:
+            hint = "the seccomp profile forbids a system call that starting the program takes"
+    return OcipyError(f"container init died before the program started: {how}", hint=hint)

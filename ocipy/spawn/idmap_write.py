@@ -1,0 +1,61 @@
+"""uid_map and gid_map of a new user namespace, directly or through newuidmap(1)."""
+
+from __future__ import annotations
+
+import errno
+import os
+
+from ocipy.errors import StepError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ocipy.plan import _generated_steps as steps
+
+
+def _write(path: str, text: str) -> None:
+    fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        os.write(fd, text.encode())
+    finally:
+        os.close(fd)
+
+
+def write_id_map(step: steps.WriteIdMap, pid: int) -> None:
+    """Map the ids of the user namespace of `pid`; the kernel takes each map once, in one write(2).
+
+    Raises:
+        OSError, StepError: what the kernel or newuidmap(1) said.
+    """
+    try:
+        if step.deny_setgroups:
+            _write(f"/proc/{pid}/setgroups", "deny")
+        _write(f"/proc/{pid}/{step.kind}_map", "".join(f"{line}\n" for line in step.lines))
+    except PermissionError:
+        # More than our own id, and no privileges: the setuid helper knows /etc/subuid.
+        _run_helper(step, pid)
+
+
+def _run_helper(step: steps.WriteIdMap, pid: int) -> None:
+    import shutil
+    import subprocess
+
+    name = f"new{step.kind}map"
+    program = shutil.which(name, path=os.environ.get("PATH") or "/usr/bin:/bin")
+    if program is None:
+        raise StepError(
+            step,
+            "write",
+            errno.EPERM,
+            hint=f"{name} would map the ids of /etc/sub{step.kind}, but is not installed "
+            "(package uidmap)",
+        )
+    numbers = [number for line in step.lines for number in line.split()]
+    done = subprocess.run([program, str(pid), *numbers], capture_output=True, text=True)  # noqa: S603
+    if done.returncode != 0:
+        raise StepError(
+            step,
+            name,
+            0,
+            detail=done.stderr.strip() or f"exit status {done.returncode}",
+            hint=f"/etc/sub{step.kind} must give this user the ids that are mapped",
+        )

@@ -1,0 +1,246 @@
+"""The host's half of create, run and exec: it walks the plan, and init walks along.
+
+Theory of operation. The plan is one list in the order in which things happen. The host runs its
+steps up to the first one of init, SpawnInit among them; init then runs its steps until an AwaitHost,
+tells us so and waits, and the host runs what follows that step in the list, up to the next step of
+init. So there is one order, and it is the plan's.
+
+    host                               init
+    steps[0:k]   ... SpawnInit ──────► exec'd from the sealed memfd
+                                       steps[k:n] ... AwaitHost
+                 ◄──── MESSAGE_AWAIT   (waits)
+    steps[n+1:m] host steps
+                 ─────── MESSAGE_GO ─► steps[m:] ...
+
+Every effect pushes its undo before it happens; a failure, an exception and KeyboardInterrupt take all
+of it back. If we die by SIGKILL, init finds the socket closed at its next AwaitHost and ends; what
+else was made is in the container's record, which was written first.
+"""
+
+from __future__ import annotations
+
+import os
+from _signal import SIGKILL, pidfd_send_signal  # type: ignore[attr-defined, unused-ignore]
+
+from ocipy.errors import OcipyError
+from ocipy.plan import _generated_steps as steps
+from ocipy.plan.encode import PLAN_FLAG_DUMPABLE, encode_plan, host_fds_of
+from ocipy.spawn import sync
+from ocipy.spawn.failure import host_step_failure, init_died, step_failure
+from ocipy.spawn.host_fds import open_host_fds
+from ocipy.sys import native
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ocipy.plan.step import Step
+    from ocipy.spawn.undo import Undo
+
+_INIT_PATH = os.path.join(os.path.dirname(os.path.dirname(__file__)), "_native", "ocipy-init")
+
+
+class Launch:
+    """One walk of a plan.
+
+    Attributes:
+        pid: of init as the host sees it, later of the container process; 0 before the clone.
+        pidfd: of that process, close-on-exec; -1 before the clone.
+        terminal_fd: the pty's master once init has sent it, else -1.
+        listener_fd: the seccomp listener once init has sent it, else -1.
+        trace: (step index, CLOCK_MONOTONIC nanoseconds) as init reports them.
+    """
+
+    __slots__ = (
+        "_execute",
+        "_forks",
+        "_on_pid",
+        "_sync_fd",
+        "_undo",
+        "cgroup_path",
+        "listener_fd",
+        "pid",
+        "pidfd",
+        "privileged",
+        "steps",
+        "terminal_fd",
+        "trace",
+    )
+
+    def __init__(
+        self,
+        plan: list[Step],
+        undo: Undo,
+        execute: Callable[[Step, Launch], None],
+        *,
+        privileged: bool,
+        cgroup_path: str = "",
+        on_pid: Callable[[int], None],
+    ) -> None:
+        """Prepare the walk; run() makes it.
+
+        Args:
+            plan: all steps.
+            undo: gets the call that takes each effect back.
+            execute: runs one host step other than SpawnInit.
+            privileged: whether init may be undumpable from its first instruction on.
+            cgroup_path: the cgroup v2 directory that init is born in, or "".
+            on_pid: told the pid of init as soon as it is known, and again when it changes.
+        """
+        self.steps = plan
+        self.cgroup_path = cgroup_path
+        self.privileged = privileged
+        self.pid = 0
+        self.pidfd = -1
+        self.terminal_fd = -1
+        self.listener_fd = -1
+        self.trace: list[tuple[int, int]] = []
+        self._undo = undo
+        self._execute = execute
+        self._on_pid = on_pid
+        self._sync_fd = -1
+        self._forks = 0
+
+    def run(self) -> None:
+        """Walk the plan up to its last AwaitHost, and the host steps after it: `created`.
+
+        Raises:
+            OcipyError: a step failed; what it says is for the user.
+        """
+        at = self._run_host_steps(0)
+        while any(isinstance(step, steps.AwaitHost) for step in self.steps[at:]):
+            message = self._next_message()
+            if message is None:
+                raise init_died(self._reap())
+            at = self._run_host_steps(message.step + 1)
+
+    def go(self) -> None:
+        """Let init go on after its last AwaitHost: to wait for `start`, or to the program."""
+        sync.send_go(self._sync_fd)
+
+    def await_exec(self) -> None:
+        """Wait until init has become the program.
+
+        Raises:
+            OcipyError: a step of the start failed.
+        """
+        message = self._next_message()
+        if message is not None:
+            raise OcipyError("init waits for the host at a step that has none: a bug in ocipy")
+
+    def close(self) -> None:
+        """Close the conversation: init, if it still waits for us, ends."""
+        if self._sync_fd >= 0:
+            os.close(self._sync_fd)
+            self._sync_fd = -1
+
+    def _run_host_steps(self, at: int) -> int:
+        """Run the host's steps from `at` on; return the index of the next step of init."""
+        awaited = at > 0
+        while at < len(self.steps) and self.steps[at].place == "host":
+            step = self.steps[at]
+            try:
+                if isinstance(step, steps.SpawnInit):
+                    self._spawn(step)
+                else:
+                    self._execute(step, self)
+            except OSError as error:
+                raise host_step_failure(step, error) from error
+            at += 1
+        # The last GO is go()'s: what follows it cannot be taken back.
+        if awaited and any(isinstance(step, steps.AwaitHost) for step in self.steps[at:]):
+            sync.send_go(self._sync_fd)
+        return at
+
+    def _spawn(self, step: steps.SpawnInit) -> None:
+        with open_host_fds(host_fds_of(self.steps)) as fds:
+            flags = 0 if self.privileged else PLAN_FLAG_DUMPABLE
+            encoded = encode_plan(self.steps, fds, flags)
+            plan_fd = native.sealed_memfd("ocipy-plan", encoded, executable=False)
+            init_fd = native.sealed_memfd("ocipy-init", _read_init(), executable=True)
+            self._sync_fd, init_sync_fd = native.socketpair()
+            cgroup_fd = -1
+            try:
+                if self.cgroup_path:
+                    cgroup_fd = os.open(
+                        self.cgroup_path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+                    )
+                self._undo.push(self._kill)
+                self.pid, self.pidfd = native.spawn_init(
+                    init_fd, plan_fd, init_sync_fd, step.clone_flags, cgroup_fd, list(fds.values())
+                )
+            finally:
+                for fd in (plan_fd, init_fd, init_sync_fd, cgroup_fd):
+                    if fd >= 0:
+                        os.close(fd)
+        self._on_pid(self.pid)
+
+    def _kill(self) -> None:
+        """Take back the clone: kill init, with a new pid namespace all that lives in it, and reap."""
+        self.close()
+        for fd in (self.terminal_fd, self.listener_fd):
+            if fd >= 0:
+                os.close(fd)
+        self.terminal_fd = self.listener_fd = -1
+        if self.pidfd < 0:
+            return
+        try:
+            pidfd_send_signal(self.pidfd, SIGKILL)
+        except ProcessLookupError:
+            pass
+        self._reap()
+        os.close(self.pidfd)
+        self.pidfd = -1
+
+    def _reap(self) -> int:
+        """Wait for init; return its wait status, 0 if that has been asked for already."""
+        try:
+            return os.waitpid(self.pid, 0)[1]
+        except ChildProcessError:
+            return 0
+
+    def _next_message(self) -> sync.Message | None:
+        """Return init's next AWAIT, or None at end of file; take the other kinds as they come."""
+        awaiting: sync.Message | None = None
+        while True:
+            # Two processes write to the socket when init forks: the new one may be the quicker.
+            if awaiting is not None and self._forks >= self._forks_before(awaiting.step):
+                return awaiting
+            message = sync.receive_message(self._sync_fd)
+            if message is None:
+                return None
+            if message.kind == sync.MESSAGE_AWAIT:
+                awaiting = message
+            elif message.kind == sync.MESSAGE_FAILED:
+                raise step_failure(self.steps[message.step], message)
+            else:
+                self._take(message)
+
+    def _take(self, message: sync.Message) -> None:
+        if message.kind == sync.MESSAGE_TERMINAL:
+            self.terminal_fd = message.fd
+        elif message.kind == sync.MESSAGE_LISTENER:
+            self.listener_fd = message.fd
+        elif message.kind == sync.MESSAGE_TRACE:
+            self.trace.append((message.step, message.nsec))
+        elif message.kind == sync.MESSAGE_FORKED:
+            self._follow(message.value)
+
+    def _forks_before(self, index: int) -> int:
+        """How many times init forks itself before this step."""
+        return sum(isinstance(step, steps.ForkInit) for step in self.steps[:index])
+
+    def _follow(self, pid: int) -> None:
+        """Take the child that init has left in its place; both are children of ours."""
+        os.waitpid(self.pid, 0)
+        os.close(self.pidfd)
+        self.pidfd = -1
+        self.pid = pid
+        self.pidfd = os.pidfd_open(pid)
+        self._forks += 1
+        self._on_pid(pid)
+
+
+def _read_init() -> bytes:
+    with open(_INIT_PATH, "rb", buffering=0) as file:
+        return file.read()
