@@ -53,6 +53,9 @@ def main(argv: list[str] | None = None) -> NoReturn:
     try:
         open_standard_fds()
         status = run_command_line(sys.argv[1:] if argv is None else argv)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        status = _BROKEN_PIPE
     finally:
         os._exit(status)
 

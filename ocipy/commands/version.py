@@ -29,4 +29,8 @@ def _commit() -> str:
 
 
 def _libseccomp() -> str:
-    return ""
+    try:
+        from ocipy.sys.seccomp_native import libseccomp_version
+    except ImportError:  # the shim is not built; the version must be printed all the same
+        return ""
+    return libseccomp_version()

@@ -6,10 +6,20 @@ import os
 
 
 def write_all(fd: int, data: bytes) -> None:
-    """write(2) until all is written; raises OSError like os.write."""
+    """write(2) until all is written; raises OSError like os.write.
+
+    Waits where that would block: whoever gave us the descriptor may have set O_NONBLOCK on it.
+    """
     view = memoryview(data)
     while view:
-        view = view[os.write(fd, view) :]
+        try:
+            view = view[os.write(fd, view) :]
+        except BlockingIOError:
+            import select
+
+            poll = select.poll()
+            poll.register(fd, select.POLLOUT)
+            poll.poll()
 
 
 def print_text(text: str) -> None:
