@@ -13,7 +13,7 @@ IN_VENV := PATH="$(CURDIR)/$(VENV)/bin:$$PATH"
 OCIPY ?= $(CURDIR)/build/ocipy
 PYTEST_ARGS ?=
 
-.PHONY: build demo shell test lint bench clean distclean locked-build
+.PHONY: build demo shell test test-vm lint bench clean distclean locked-build
 .PHONY: build-tools demo-tools test-tools
 
 build: ## the launcher build/ocipy, which runs the package in this tree; the shim and init in the tree
@@ -28,6 +28,9 @@ shell: build demo-tools ## straight to a shell in a container
 # Each test has containers, cgroups and directories of its own, so they can run side by side.
 test: build test-tools ## every test, as root
 	@$(VENV)/bin/pytest --numprocesses=2 --dist=loadfile --quiet $(PYTEST_ARGS)
+
+test-vm: build test-tools ## the clients' scripts in the cgroup v2 virtual machine, half an hour
+	@TEST_VM=1 $(VENV)/bin/pytest --numprocesses=1 --quiet tests/clients/test_scripts_in_vm.py $(PYTEST_ARGS)
 
 lint: build test-tools ## formatter, linters, types, layering, generated files
 	@$(VENV)/bin/ruff check && $(VENV)/bin/ruff format --check --quiet && $(VENV)/bin/mypy \
@@ -111,7 +114,16 @@ venv-package:
 demo-tools:
 	$(call apt_missing,/bin/busybox=busybox-static)
 
+# The clients of tests/clients, runc and crun to compare with, and the virtual machine.
+CLIENTS := dockerd=docker.io containerd=containerd podman=podman conmon=conmon runc=runc crun=crun \
+	/usr/lib/podman/netavark=netavark /usr/lib/podman/aardvark-dns=aardvark-dns \
+	catatonit=catatonit /usr/lib/cni/bridge=containernetworking-plugins umoci=umoci skopeo=skopeo \
+	buildah=buildah iptables=iptables nft=nftables ip=iproute2 jq=jq newuidmap=uidmap ps=procps \
+	linux.uml=user-mode-linux insmod=kmod /lib/systemd/systemd=systemd dbus-daemon=dbus \
+	/usr/share/doc/libpam-systemd=libpam-systemd /usr/share/doc/dbus-user-session=dbus-user-session
+
 test-tools: demo-tools
+	$(call apt_missing,$(CLIENTS))
 	$(call pip_missing,.make/pip-test,sum(p["project"]["optional-dependencies"].values()$(COMMA) []))
 
 COMMA := ,

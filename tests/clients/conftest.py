@@ -24,11 +24,9 @@ if TYPE_CHECKING:
 _names = itertools.count(1)
 
 # A clone alone has no scripts.
-collect_ignore = [] if os.path.isdir(scripts.DIRECTORY) else ["test_scripts.py"]
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "xdist_group(name): the tests that share a worker")
+collect_ignore = (
+    [] if os.path.isdir(scripts.DIRECTORY) else ["test_scripts.py", "test_scripts_in_vm.py"]
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -36,8 +34,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if str(item.path).startswith(here):
             item.add_marker(pytest.mark.requires("root"))
-            if not item.get_closest_marker("xdist_group"):
-                item.add_marker(pytest.mark.xdist_group("clients"))
             for program in required_programs(item):
                 item.add_marker(pytest.mark.requires(f"program:{program}"))
 

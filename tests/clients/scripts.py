@@ -11,7 +11,9 @@ import os
 import re
 import subprocess
 
-from tests.conftest import REPOSITORY
+import pytest
+
+from tests.conftest import LACKS, REPOSITORY, runtime_path
 
 DIRECTORY = os.environ.get("CLIENT_SCRIPTS") or f"{os.path.dirname(REPOSITORY)}/shared/clients"
 VM = f"{DIRECTORY}/vm-cgroup2.sh"
@@ -21,6 +23,8 @@ _RESULT = re.compile(r"(not )?ok \d+ - (.*)")
 _ERE_SPECIAL = re.compile(r"([\\.^$*+?()\[\]{}|])")
 
 OK, FAILED, SKIPPED = "ok", "failed", "skipped"
+
+PROGRAMS = {"docker": "dockerd", "podman": "podman", "containerd": "containerd"}
 
 
 def check_names(script: str) -> list[str]:
@@ -64,3 +68,37 @@ def run(script: str, runtime: str, names: list[str], in_vm: bool) -> Run:
         stderr=subprocess.STDOUT,
     )
     return Run(done.stdout.decode(errors="replace"))
+
+
+_runs: dict[tuple[str, bool], Run] = {}
+
+
+def checks(*scripts: str) -> list[object]:
+    """Return the parameters `script` and `name` of a test for each check of these scripts."""
+    return [
+        pytest.param(
+            script,
+            name,
+            id=f"{script}-{name}",
+            marks=pytest.mark.requires(f"program:{PROGRAMS[script]}"),
+        )
+        for script in scripts
+        for name in check_names(script)
+    ]
+
+
+def expect_success(request: pytest.FixtureRequest, script: str, name: str, in_vm: bool) -> None:
+    """Fail or skip the test unless the check passed; the first test of a script runs the script."""
+    key = (script, in_vm)
+    if key not in _runs:
+        # Only what is asked for: `pytest -k` costs no whole script.
+        params = [getattr(item, "callspec", None) for item in request.session.items]
+        found = [each.params for each in params if each and each.params.get("script") == script]
+        wanted = {each["name"] for each in found}
+        names = [each for each in check_names(script) if each in wanted]
+        _runs[key] = run(script, os.path.abspath(runtime_path()), names, in_vm)
+    outcome, reason = _runs[key].results.get(name, ("", ""))
+    if outcome == SKIPPED or (not outcome and _runs[key].results):
+        request.node.stash[LACKS] = "client-script"
+        pytest.skip(reason or "the script leaves this check out on this machine")
+    assert outcome == OK, reason or _runs[key].output
