@@ -190,6 +190,8 @@ def test_planners_are_pure() -> None:
         seen.add(module)
         path = ROOT / module.replace(".", "/")
         source = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+        if not source.exists():
+            continue  # mypy says so
         for name, line in imported(ast.parse(source.read_text())):
             if name in IMPURE:
                 wrong.add(f"{chain}{relative(source)}:{line} imports {name}")
