@@ -8,7 +8,7 @@ from ocipy.errors import StateError, errno_text
 from ocipy.signals import SIGKILL, pidfd_send_signal, signal_number
 from ocipy.state import store
 from ocipy.state.process import open_process
-from ocipy.state.status import PAUSED, current_status, require_allowed
+from ocipy.state.status import PAUSED, STOPPED, current_status, require_allowed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,9 +25,10 @@ def run(request: Request) -> int:
     number = signal_number(signal[0] if signal else "SIGTERM")
     status = current_status(directory, record)
     if request.flag("all"):
-        # runc: no error if it is stopped, since without a pid namespace of its own there may still
-        # be processes in its cgroup.
-        signal_all(record, number)
+        # runc: no error if it is stopped. Without a pid namespace of its own there may still be
+        # processes in its cgroup; if there are none, that is what the caller wanted.
+        if record.get("cgroup") or status != STOPPED:
+            signal_all(record, number)
         return 0
     require_allowed("kill", status, container_id)
     if number == SIGKILL and record.get("cgroup") and not owns_pid_namespace(directory):
@@ -60,6 +61,8 @@ def signal_all(record: StateRecord, number: int) -> None:
     cgroup = _cgroup(record)
     if number == SIGKILL:
         cgroup.kill()
+        return
+    if not cgroup.pids():
         return
     was_frozen = cgroup.is_frozen()
     if not was_frozen:

@@ -42,11 +42,10 @@ def test_help(raw: Callable[..., Call], arguments: str) -> None:
     assert named in out
 
 
-def test_unknown_command(raw: Callable[..., Call], runtime: Runtime) -> None:
+def test_unknown_command(raw: Callable[..., Call]) -> None:
     call = raw("nosuch")
-    if runtime.is_runc:
-        pytest.xfail(f"runc 1.1 prints help with status {call.status}")
-    call.failed("nosuch")
+    assert call.status == 3, call
+    assert "nosuch" in call.err
 
 
 @pytest.mark.parametrize("arguments", ["--nosuch state x", "state --nosuch x", "state -x y"])

@@ -94,7 +94,7 @@ def test_kill_refuses(root: str, call: Call, process: subprocess.Popen[bytes]) -
     status, _, err = call("kill", "c1", "9")
     assert status == 1
     assert 'msg="container not running"' in err
-    assert call("kill", "--all", "c1", "9")[0] == 1, "no cgroup to find others in"
+    assert call("kill", "--all", "c1", "9") == (0, "", "")
 
 
 def test_kill_does_not_wait_for_the_lock(
