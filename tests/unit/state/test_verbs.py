@@ -350,3 +350,52 @@ def test_pause_needs_a_cgroup(root: str, call: Call, process: subprocess.Popen[b
     assert "no cgroup" in err
     status, _, err = call("resume", "c1")
     assert 'msg="container not paused"' in err
+
+
+class Killed(BaseException):
+    """Stands for SIGKILL of ocipy at one of its system calls."""
+
+
+@pytest.mark.parametrize("survived", range(9))
+def test_delete_can_be_killed_anywhere_and_repeated(
+    root: str,
+    call: Call,
+    process: subprocess.Popen[bytes],
+    monkeypatch: pytest.MonkeyPatch,
+    survived: int,
+) -> None:
+    make_container(root, process, config=POSTSTOP)
+    module = types.ModuleType("ocipy.spawn.hooks")
+    module.run_hooks = lambda config, kind, state: None  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "ocipy.spawn.hooks", module)
+    calls = [0]
+
+    def until_killed(real: Callable[..., object]) -> Callable[..., object]:
+        def counting(*args: object, **kwargs: object) -> object:
+            calls[0] += 1
+            if calls[0] > survived:
+                raise Killed
+            return real(*args, **kwargs)
+
+        return counting
+
+    with monkeypatch.context() as patch:
+        for name in ("pidfd_open", "rename", "unlink", "rmdir", "listdir"):
+            patch.setattr(os, name, until_killed(getattr(os, name)))
+        patch.setattr(destroy, "open_process", until_killed(destroy.open_process))
+        try:
+            assert call("delete", "--force", "c1")[0] == 0
+            assert survived == 8, "fewer effects than this test knows of"
+        except Killed:
+            assert survived < 8, "more effects than this test knows of"
+
+    status, out, err = call("state", "c1")
+    if status == 0:
+        described = json.loads(out)["status"]
+        assert described == ("running" if process.poll() is None else "stopped")
+    else:
+        assert "does not exist" in err
+        assert process.poll() is not None
+    assert call("delete", "--force", "c1") == (0, "", "")
+    assert process.wait(10) == -9
+    assert os.listdir(root) == []
