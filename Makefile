@@ -55,7 +55,7 @@ locked-build: build-tools
 	@if [ ! -e build/build.ninja ]; then \
 		rm -rf build; $(IN_VENV) meson setup build -Ddevelopment=true >.make/setup.log \
 			|| { cat .make/setup.log; rm -rf build; exit 1; }; \
-	elif ! cmp -s .make/sources.new .make/sources; then \
+	elif ! cmp -s .make/sources.new .make/sources || [ meson.build -nt build/build.ninja ]; then \
 		$(IN_VENV) meson setup --reconfigure build >.make/setup.log \
 			|| { cat .make/setup.log; exit 1; }; \
 	fi
