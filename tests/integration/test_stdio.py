@@ -14,6 +14,8 @@ from tests.integration.containers import Call, Container, environment, wait_unti
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+runc_deviates = pytest.mark.runc_deviates
+
 SHOW_FDS = "for f in /proc/self/fd/*; do echo ${f##*/}; done"
 
 
@@ -68,6 +70,7 @@ def test_streams_after_create_and_start(container: Container) -> None:
     assert container.wait(pid) == 0
 
 
+@runc_deviates("gives the container its own descriptor of /sys/fs/cgroup as stdin")
 def test_a_closed_stdin(container: Container) -> None:
     """A caller without descriptor 0 must not give the container something else in its place."""
     container.script("readlink /proc/self/fd/0 || echo none; echo ok")
