@@ -135,7 +135,15 @@ def swap_accounting() -> str:
     return "" if any(map(os.path.exists, files)) or not cgroup_v2() else "no swap accounting"
 
 
+def official_schemas() -> str:
+    """The schemas that the specification comes with: test data beside the project, never in it."""
+    repository = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    directory = os.path.join(os.path.dirname(repository), "shared", "runtime-spec")
+    return "" if os.path.isdir(directory) else f"{directory} is not there"
+
+
 PROBES: dict[str, Callable[[], str]] = {
+    "official-schemas": official_schemas,
     "root": root,
     "cap-sys-resource": lambda: capability(CAP_SYS_RESOURCE),
     "cap-sys-boot": lambda: capability(CAP_SYS_BOOT),

@@ -1,0 +1,1 @@
+"""The rules that a schema cannot say, one function each."""

@@ -1,0 +1,1 @@
+"""The schema and what is compiled from it, against each other and against the official one."""
