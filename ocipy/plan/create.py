@@ -6,7 +6,12 @@ calls is one file of this directory.
 
 from __future__ import annotations
 
-from ocipy.cgroup.plan import clone_into_cgroup_path, plan_create_cgroup, plan_join_cgroup
+from ocipy.cgroup.plan import (
+    clone_into_cgroup_path,
+    plan_create_cgroup,
+    plan_join_cgroup,
+    plan_late_limits,
+)
 from ocipy.plan import _generated_steps as steps
 from ocipy.plan.capabilities import plan_capabilities
 from ocipy.plan.devices import plan_devices
@@ -35,6 +40,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ocipy.config._generated_types import Config, Process
     from ocipy.host.facts import HostFacts
+    from ocipy.plan.capabilities import CapabilityMasks
     from ocipy.plan.request import CreateRequest
     from ocipy.plan.seccomp import SeccompRequest
 
@@ -50,14 +56,16 @@ class Plan:
         cgroup_path: the cgroup v2 directory that init is born in (CLONE_INTO_CGROUP), or "".
         warnings: (pointer, text) of what is done differently from what was asked.
         seccomp: what the filter of the LoadSeccomp step is compiled from.
+        first_start_step: index of the first step after `start`.
     """
 
-    __slots__ = ("cgroup_path", "seccomp", "steps", "warnings")
+    __slots__ = ("cgroup_path", "first_start_step", "seccomp", "steps", "warnings")
 
     def __init__(self) -> None:
         self.steps: list[Step] = []
         self.cgroup_path = ""
         self.seccomp: SeccompRequest | None = None
+        self.first_start_step = 0
         self.warnings: list[tuple[str, str]] = []
 
 
@@ -120,8 +128,7 @@ def plan_create(config: Config, host: HostFacts, request: CreateRequest) -> Plan
     add(plan_sysctls(config))
     if process.get("terminal"):
         add(plan_terminal(process, "/process", console=True))
-    opening_label, writing_label = plan_label(process, host, "/process")
-    add(opening_label)
+    add(plan_label(process, host, "/process")[0])
     add(plan_pivot(config, host, request))
     if not process.get("terminal"):
         plan.steps.append(steps.ReopenNull(""))
@@ -141,23 +148,43 @@ def plan_create(config: Config, host: HostFacts, request: CreateRequest) -> Plan
     add(plan_seccomp_listener(process, masks, seccomp, "/process"))
     plan.steps.append(steps.AwaitHost("", reason="limits, terminal, and the record"))
     add(plan_limits(process, "/process"))
+    add(plan_late_limits(config, host, request))
     if process.get("terminal"):
         plan.steps.append(steps.SendTerminal("/process/terminal"))
     plan.steps.append(steps.RecordCreated(""))
 
-    # After `start`.
     if request.start_fifo:
         fifo = HostFd(request.start_fifo, "fifo")
         plan.steps.append(steps.AwaitStart("", fifo=fifo))
-    if not process["args"]:
-        return plan
-    add(plan_container_hooks(config, request, "startContainer", "created"))
-    add(writing_label)
-    kept = request.preserve_fds + request.listen_fds
-    plan.steps.append(steps.KeepDescriptors("", count=kept, place="start"))
-    add(plan_seccomp_filter(process, masks, seccomp, "/process"))
-    plan.steps.append(steps.Exec("/process/args", argv=process["args"], env=env, place="start"))
+    plan.first_start_step = len(plan.steps)
+    add(plan_start(config, host, request, masks, seccomp))
     return plan
+
+
+def plan_start(
+    config: Config,
+    host: HostFacts,
+    request: CreateRequest,
+    masks: CapabilityMasks,
+    seccomp: SeccompRequest | None,
+) -> list[Step]:
+    """Return what init does after `start`; nothing without a process, and `start` refuses."""
+    process = config.get("process", _NO_PROCESS)
+    if not process["args"]:
+        return []
+    _, writing_label = plan_label(process, host, "/process")
+    return [
+        *plan_container_hooks(config, request, "startContainer", "created"),
+        *writing_label,
+        steps.KeepDescriptors("", count=request.preserve_fds + request.listen_fds, place="start"),
+        *plan_seccomp_filter(process, masks, seccomp, "/process"),
+        steps.Exec(
+            "/process/args",
+            argv=process["args"],
+            env=process_env(process, _listen_env(request)),
+            place="start",
+        ),
+    ]
 
 
 def _listen_env(request: CreateRequest) -> list[str]:

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
         owner: str
         cgroup: NotRequired[CgroupRecord]
         poststopDone: NotRequired[bool]
+        firstStartStep: NotRequired[int]  # index in the plan of the first step after `start`
 
 
 RECORD_VERSION = 1

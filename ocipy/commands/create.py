@@ -1,0 +1,19 @@
+"""`create`: everything of the container but its program, which waits for `start`."""
+
+from __future__ import annotations
+
+from ocipy.spawn.container import make_container
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ocipy.request import Request
+
+
+def run(request: Request) -> int:
+    """Spec (runtime.md#create)."""
+    container = make_container(request, request.args[0], start_at_once=False)
+    # From here on init waits for `start`, and everything is undone by `delete`.
+    container.launch.go()
+    container.launch.close()
+    container.lock.release()
+    return 0

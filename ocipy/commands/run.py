@@ -1,0 +1,68 @@
+"""`run`: create and start in one; in the foreground it also waits, and deletes."""
+
+from __future__ import annotations
+
+from ocipy import log
+from ocipy.errors import OcipyError
+from ocipy.spawn.container import make_container
+from ocipy.state.record import oci_state
+from ocipy.state.store import save_record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ocipy.request import Request
+    from ocipy.spawn.container import Container
+
+
+def run(request: Request) -> int:
+    """Return the exit status of the container process, 128+n for signal n; 0 with --detach."""
+    container = make_container(request, request.args[0], start_at_once=True)
+    try:
+        _start(container)
+    except BaseException:
+        container.destroy()
+        raise
+    if request.flag("detach"):
+        container.launch.close()
+        container.lock.release()
+        return 0
+
+    from ocipy.spawn.foreground import wait_in_foreground
+
+    # The lock is for commands, not for the time a container runs: others may exec, kill, delete.
+    container.lock.release()
+    log.flush_warnings()
+    status = wait_in_foreground(container.launch)
+    if not request.flag("keep"):
+        _delete(container)
+    return status
+
+
+def _start(container: Container) -> None:
+    """Spec (runtime.md#lifecycle), steps 7 to 9."""
+    launch, record = container.launch, container.record
+    launch.go()
+    launch.await_exec()
+    record["status"] = "running"
+    save_record(container.lock, record)
+    config = container.bundle.config
+    if config.get("hooks", {}).get("poststart"):
+        from ocipy.spawn.hooks import run_hooks
+
+        run_hooks(config, "poststart", oci_state(record, "running", launch.pid))  # type: ignore[arg-type]
+
+
+def _delete(container: Container) -> None:
+    from ocipy.state import store
+    from ocipy.state.destroy import destroy
+
+    try:
+        container.lock.acquire()
+    except store.ContainerNotFoundError:
+        return  # somebody else has deleted it meanwhile
+    try:
+        destroy(container.lock, container.record)
+    except OcipyError as error:
+        log.warning(str(error))
+    finally:
+        container.lock.release()

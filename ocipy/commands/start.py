@@ -1,0 +1,44 @@
+"""`start`: let the program of a created container run."""
+
+from __future__ import annotations
+
+from ocipy import log
+from ocipy.errors import ConfigError, HookError, OcipyError
+from ocipy.spawn.start import start_init
+from ocipy.state import store
+from ocipy.state.destroy import destroy
+from ocipy.state.record import oci_state
+from ocipy.state.status import current_status, require_allowed
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ocipy.request import Request
+
+
+def run(request: Request) -> int:
+    """Spec (runtime.md#start), and steps 6 to 9 of runtime.md#lifecycle."""
+    directory = store.find(store.root_path(request.root), request.args[0])
+    with store.ContainerLock(directory) as lock:
+        record = store.load_record(directory)
+        require_allowed("start", current_status(directory, record), directory.id)
+        config = store.load_config(directory)
+        if "process" not in config:
+            # Spec (runtime.md#start): MUST generate an error if process was not set.
+            raise ConfigError("/process", "cannot start a container without process")
+        try:
+            start_init(directory, record, config)  # type: ignore[arg-type]
+            record["status"] = "running"
+            store.save_record(lock, record)
+            hooks = config.get("hooks")
+            if isinstance(hooks, dict) and hooks.get("poststart"):
+                from ocipy.spawn.hooks import run_hooks
+
+                run_hooks(config, "poststart", oci_state(record, "running", record["pid"]))
+        except HookError:
+            # Spec (runtime.md#lifecycle): stop the container, continue the lifecycle at step 12.
+            try:
+                destroy(lock, record)
+            except OcipyError as error:
+                log.warning(f"while cleaning up: {error}")
+            raise
+    return 0

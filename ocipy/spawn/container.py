@@ -1,0 +1,283 @@
+"""Make a container, in the order of runtime.md#lifecycle, and take all of it back on failure.
+
+    1. read, accept and plan      nothing has changed: an error here leaves nothing
+    2. the container's directory  with its record, which names what will be made
+    3. the walk of the plan       up to `created`
+    4. on failure                 undo the steps, then what `delete --force` does, poststop included
+"""
+
+from __future__ import annotations
+
+import os
+
+from ocipy import log
+from ocipy.bundle import open_bundle
+from ocipy.cgroup.driver import make_record
+from ocipy.cgroup.paths import container_cgroups
+from ocipy.errors import ConfigError, OcipyError, UsageError
+from ocipy.host.probe import probe_host
+from ocipy.plan import _generated_steps as steps
+from ocipy.plan.create import plan_create
+from ocipy.plan.request import CreateRequest
+from ocipy.spawn.console import check_terminal_options, send_descriptor
+from ocipy.spawn.host_steps import HostSteps
+from ocipy.spawn.launch import Launch
+from ocipy.spawn.undo import Undo
+from ocipy.state import store
+from ocipy.state.process import start_ticks
+from ocipy.state.record import new_record, oci_state
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ocipy.bundle import Bundle
+    from ocipy.host.facts import HostFacts
+    from ocipy.plan.create import Plan
+    from ocipy.request import Request
+    from ocipy.state.record import StateRecord
+    from ocipy.state.store import ContainerLock
+
+
+class Container:
+    """A container that was made; init waits, for `start` or for launch.go().
+
+    The lock is held: whoever gets this releases it.
+    """
+
+    __slots__ = ("bundle", "launch", "lock", "record", "undo")
+
+    def __init__(
+        self, bundle: Bundle, lock: ContainerLock, record: StateRecord, launch: Launch, undo: Undo
+    ) -> None:
+        self.bundle = bundle
+        self.lock = lock
+        self.record = record
+        self.launch = launch
+        self.undo = undo
+
+    def destroy(self) -> None:
+        """Take everything back: the steps newest first, then all that `delete --force` removes."""
+        for problem in self.undo.run():
+            log.warning(f"while cleaning up: {problem}")
+        from ocipy.state.destroy import destroy
+
+        try:
+            destroy(self.lock, self.record)
+        except OcipyError as error:
+            log.warning(f"while cleaning up: {error}")
+        self.lock.release()
+
+
+def make_container(request: Request, container_id: str, *, start_at_once: bool) -> Container:
+    """Make the container that a `create` or `run` command line asks for.
+
+    With `start_at_once` init does not wait for `start` but for launch.go().
+
+    Raises:
+        OcipyError: it cannot be made; nothing is left of it.
+    """
+    store.check_id(container_id)
+    preserve_fds, listen_fds = _inherited_fds(request)
+    config_path = request.text("config") or None
+    bundle = open_bundle(request.text("bundle") or ".", config_path, strict=request.flag("strict"))
+    for warning in bundle.warnings:
+        log.warning(_place(*warning))
+    try:
+        return _make(request, container_id, bundle, preserve_fds, listen_fds, start_at_once)
+    except OcipyError as error:
+        if error.pointer and not error.location:
+            from ocipy.schema.report import describe_faults
+
+            describe_faults(error, bundle.text, bundle.config_file)
+        raise
+
+
+def _make(
+    request: Request,
+    container_id: str,
+    bundle: Bundle,
+    preserve_fds: int,
+    listen_fds: int,
+    start_at_once: bool,
+) -> Container:
+    config = bundle.config
+    check_terminal_options(
+        terminal=bool(config.get("process", {}).get("terminal")),
+        detached=request.command == "create" or request.flag("detach"),
+        console_socket=request.text("console-socket"),
+    )
+    record = new_record(
+        container_id,
+        bundle=bundle.path,
+        rootfs=_rootfs_path(bundle),
+        oci_version=config["ociVersion"],
+        annotations=config.get("annotations", {}),
+    )
+    host = probe_host()
+    root = store.root_path(request.root)
+    asked = CreateRequest(
+        container_id,
+        bundle=bundle.path,
+        rootfs=record["rootfs"],
+        start_fifo="" if start_at_once else f"{root}/{container_id}/{store.START_FIFO}",
+        no_pivot=request.flag("no-pivot"),
+        no_new_keyring=request.flag("no-new-keyring"),
+        preserve_fds=preserve_fds,
+        listen_fds=listen_fds,
+        listen_fd_names=os.environ.get("LISTEN_FDNAMES", ""),
+        systemd_cgroup=request.systemd_cgroup,
+        cgroup_paths=_cgroup_paths(request, config, host, container_id),
+        oci_state=oci_state(record, "creating", 0),
+    )
+    plan = plan_create(config, host, asked)
+    for warning in plan.warnings:
+        log.warning(_place(*warning))
+    record["cgroup"] = make_record(asked.cgroup_paths, host.cgroup)
+    record["firstStartStep"] = plan.first_start_step
+
+    lock = store.create(store.open_root(request.root), container_id)
+    undo = Undo()
+    launch = _prepare(request, plan, host, lock, record, bundle, undo)
+    container = Container(bundle, lock, record, launch, undo)
+    try:
+        _fill_in_seccomp(plan, root)
+        store.save_config(lock.directory, bundle.text)
+        store.save_record(lock, record)
+        if asked.start_fifo:
+            os.mkfifo(store.START_FIFO, 0o600, dir_fd=lock.directory.fd)
+        container.launch.run()
+        _tell_caller(request, container.launch)
+    except BaseException:
+        container.destroy()
+        raise
+    return container
+
+
+def _prepare(
+    request: Request,
+    plan: Plan,
+    host: HostFacts,
+    lock: ContainerLock,
+    record: StateRecord,
+    bundle: Bundle,
+    undo: Undo,
+) -> Launch:
+    def on_pid(pid: int) -> None:
+        record["pid"] = pid
+        record["startTicks"] = start_ticks(pid) or 0
+        store.save_record(lock, record)
+
+    def on_created(pid: int) -> None:
+        record["status"] = "created"
+        store.save_record(lock, record)
+
+    host_steps = HostSteps(
+        bundle.config,
+        undo,
+        state=lambda status, pid: oci_state(record, status, pid),
+        on_created=on_created,
+        console_socket=request.text("console-socket"),
+    )
+    return Launch(
+        plan.steps,
+        undo,
+        host_steps.execute,
+        privileged=host.privileged,
+        cgroup_path=plan.cgroup_path,
+        on_pid=on_pid,
+    )
+
+
+def _rootfs_path(bundle: Bundle) -> str:
+    """Return the absolute path of the root filesystem.
+
+    Raises:
+        ConfigError: there is none. Spec (config.md#root): a directory MUST exist at the path.
+    """
+    path = os.path.join(bundle.path, bundle.config["root"]["path"])
+    if not os.path.isdir(path):
+        missing = "is not a directory" if os.path.lexists(path) else "does not exist"
+        raise ConfigError(
+            "/root/path",
+            f"the root filesystem {path!r} {missing}",
+            hint="root.path starts at the bundle unless it begins with '/'",
+        )
+    return os.path.realpath(path)
+
+
+def _cgroup_paths(
+    request: Request, config: object, host: HostFacts, container_id: str
+) -> dict[str, str]:
+    if request.cgroup_manager == "disabled":
+        return {}
+    if request.systemd_cgroup or request.cgroup_manager == "systemd":
+        raise UsageError(
+            "the systemd cgroup driver is not supported by this version of ocipy",
+            hint="leave --systemd-cgroup out; in Docker: native.cgroupdriver=cgroupfs",
+        )
+    return container_cgroups(config, host, container_id)  # type: ignore[arg-type]
+
+
+def _inherited_fds(request: Request) -> tuple[int, int]:
+    """Return --preserve-fds and LISTEN_FDS, both checked; nothing else is open above 2 yet.
+
+    Raises:
+        UsageError: a descriptor that is to be passed on is not open.
+    """
+    listen_fds = 0
+    text = os.environ.get("LISTEN_FDS", "")
+    # sd_listen_fds(3): the variable may be meant for somebody else.
+    if text.isdigit() and os.environ.get("LISTEN_PID", str(os.getpid())) == str(os.getpid()):
+        listen_fds = int(text)
+    preserve_fds = request.number("preserve-fds")
+    for fd in range(3, 3 + listen_fds + preserve_fds):
+        try:
+            os.fstat(fd)
+        except OSError:
+            raise UsageError(
+                f"please check that preserved-fd {fd} is present",
+                hint="--preserve-fds N passes on 3 to 2+N, after those of LISTEN_FDS",
+            ) from None
+    return preserve_fds, listen_fds
+
+
+def _fill_in_seccomp(plan: Plan, root: str) -> None:
+    if plan.seccomp is None:
+        return
+    from ocipy.spawn.seccomp import compile_filter
+
+    program = compile_filter(plan.seccomp, root)
+    for step in plan.steps:
+        if isinstance(step, steps.LoadSeccomp):
+            step.filter = program
+
+
+def _tell_caller(request: Request, launch: Launch) -> None:
+    """Give the caller the pid, in the ways it asked for, before the container can run."""
+    if path := request.text("pid-file"):
+        write_pid_file(path, launch.pid)
+    if path := request.text("pidfd-socket"):
+        send_descriptor(path, launch.pidfd, "pidfd", "a pidfd of the container process")
+
+
+def write_pid_file(path: str, pid: int) -> None:
+    """Write a pid file, whole or not at all.
+
+    Raises:
+        UsageError: it cannot be written.
+    """
+    directory, name = os.path.split(path)
+    new = os.path.join(directory, f".{name}")
+    try:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
+        fd = os.open(new, flags, 0o666)
+        try:
+            os.write(fd, str(pid).encode())
+        finally:
+            os.close(fd)
+        os.rename(new, path)
+    except OSError as error:
+        raise UsageError(f"cannot write the pid file {path}: {error.strerror}") from None
+
+
+def _place(pointer: str, text: str) -> str:
+    return f"{text} ({pointer})" if pointer else text

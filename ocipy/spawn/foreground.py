@@ -1,0 +1,110 @@
+"""`run` and `exec` in the foreground: signals go to the process, the terminal is passed through.
+
+Every signal that can be caught is forwarded, but SIGCHLD (for us) and SIGWINCH, which resizes the
+process's terminal. Signals arrive as bytes in a pipe (set_wakeup_fd(3py)), so that one poll(2) waits
+for them, for the terminal and for the process alike.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+from _signal import (  # type: ignore[attr-defined, unused-ignore]
+    NSIG,
+    SIG_DFL,
+    SIGCHLD,
+    SIGKILL,
+    SIGSTOP,
+    SIGURG,
+    SIGWINCH,
+    pidfd_send_signal,
+    set_wakeup_fd,
+    signal,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ocipy.spawn.launch import Launch
+
+_NOT_OURS = frozenset({SIGKILL, SIGSTOP, 32, 33})  # 32 and 33 are libc's
+_NOT_FORWARDED = frozenset({SIGCHLD, SIGURG})
+_CHUNK = 65536
+_STDIN, _STDOUT = 0, 1
+
+
+def exit_status(wait_status: int) -> int:
+    """Return what a shell would: the exit status, or 128 and the number of the signal."""
+    if os.WIFSIGNALED(wait_status):
+        return 128 + os.WTERMSIG(wait_status)
+    return os.WEXITSTATUS(wait_status)
+
+
+def _note_signal(number: int, frame: object) -> None:
+    """The byte in the wake-up pipe says it all; a handler only has to be there."""
+
+
+class _Signals:
+    """Catches all signals while the block runs; `fd` becomes readable when some have come."""
+
+    def __enter__(self) -> _Signals:
+        self.fd, self._write_fd = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        set_wakeup_fd(self._write_fd, warn_on_full_buffer=False)
+        for number in range(1, NSIG):
+            if number not in _NOT_OURS:
+                try:
+                    signal(number, _note_signal)
+                except (OSError, ValueError):
+                    pass  # not a signal of this kernel
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        set_wakeup_fd(-1)
+        signal(SIGCHLD, SIG_DFL)
+        os.close(self.fd)
+        os.close(self._write_fd)
+
+    def take(self) -> bytes:
+        """Return the numbers of the signals that have come."""
+        try:
+            return os.read(self.fd, 4096)
+        except BlockingIOError:
+            return b""
+
+
+def _forward(pidfd: int, number: int) -> None:
+    try:
+        pidfd_send_signal(pidfd, number)
+    except OSError:
+        pass  # it has just ended
+
+
+def wait_in_foreground(launch: Launch) -> int:
+    """Wait for the process of a launch; return the exit status to end with."""
+    with _Signals() as signals:
+        if launch.terminal_fd >= 0:
+            from ocipy.spawn.terminal import PassedThroughTerminal
+
+            terminal: PassedThroughTerminal | None = PassedThroughTerminal(launch.terminal_fd)
+        else:
+            terminal = None
+        poll = select.poll()
+        poll.register(signals.fd, select.POLLIN)
+        poll.register(launch.pidfd, select.POLLIN)
+        try:
+            if terminal is not None:
+                terminal.open(poll)
+            while True:
+                ready = dict(poll.poll())
+                for number in signals.take() if signals.fd in ready else b"":
+                    if number == SIGWINCH and terminal is not None:
+                        terminal.resize()
+                    elif number not in _NOT_FORWARDED:
+                        _forward(launch.pidfd, number)
+                if terminal is not None:
+                    terminal.copy(ready, poll)
+                if launch.pidfd in ready:
+                    status = os.waitpid(launch.pid, 0)[1]
+                    return exit_status(status)
+        finally:
+            if terminal is not None:
+                terminal.close()

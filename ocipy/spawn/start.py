@@ -1,0 +1,77 @@
+"""The host's half of `start`: opens the fifo on which init waits, and hears how it went."""
+
+from __future__ import annotations
+
+import os
+import select
+
+from ocipy.errors import StateError
+from ocipy.spawn import sync
+from ocipy.spawn.failure import step_failure
+from ocipy.state.process import open_process
+from ocipy.state.store import START_FIFO
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ocipy.config._generated_types import Config
+    from ocipy.errors import OcipyError
+    from ocipy.state.record import StateRecord
+    from ocipy.state.store import ContainerDir
+
+
+def start_init(
+    directory: ContainerDir, record: StateRecord, config: Config
+) -> None:
+    """Let init go, and wait until it has become the program; then remove the fifo.
+
+    Raises:
+        StateError: init has ended meanwhile.
+        OcipyError: a step of the start failed; init has ended.
+    """
+    process = open_process(record["pid"], record["startTicks"])
+    if process is None:
+        raise StateError("cannot start a container that has stopped")
+    with process:
+        # Reading without waiting: init is about to open the other end, or dead.
+        flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
+        fifo = os.open(START_FIFO, flags, dir_fd=directory.fd)
+        try:
+            _hear(fifo, process.pidfd, record, config)
+        finally:
+            os.close(fifo)
+    os.unlink(START_FIFO, dir_fd=directory.fd)
+
+
+def _hear(fifo: int, pidfd: int, record: StateRecord, config: Config) -> None:
+    """Wait for the end of file that execve(2) makes: every descriptor of init is close-on-exec."""
+    poll = select.poll()
+    poll.register(fifo, select.POLLIN)
+    poll.register(pidfd, select.POLLIN)
+    while True:
+        ready = dict(poll.poll())
+        if fifo in ready:
+            data = os.read(fifo, sync.MESSAGE_SIZE)
+            if not data:
+                return
+            message = sync.Message(data)
+            if message.kind == sync.MESSAGE_FAILED:
+                raise _failure(message, record, config)
+        elif pidfd in ready:
+            raise StateError("cannot start a container that has stopped")
+
+
+def _failure(
+    message: sync.Message, record: StateRecord, config: Config
+) -> OcipyError:
+    """Word a failure by the steps after `start`, planned again from what create was given."""
+    from ocipy.host.probe import probe_host
+    from ocipy.plan.capabilities import plan_capabilities
+    from ocipy.plan.create import plan_start
+    from ocipy.plan.request import CreateRequest
+    from ocipy.plan.seccomp import plan_seccomp
+
+    host = probe_host()
+    request = CreateRequest(record["id"], bundle=record["bundle"], rootfs=record["rootfs"])
+    masks = plan_capabilities(config["process"], host, own_user_namespace=False)
+    plan = plan_start(config, host, request, masks, plan_seccomp(config, host))
+    return step_failure(plan[message.step - record["firstStartStep"]], message)
