@@ -27,7 +27,7 @@ shell: build demo-tools ## straight to a shell in a container
 
 # Each test has containers, cgroups and directories of its own, so they can run side by side.
 test: build test-tools ## every test, as root
-	@$(VENV)/bin/pytest --numprocesses=2 --dist=loadfile --quiet $(PYTEST_ARGS)
+	@$(VENV)/bin/pytest --numprocesses=2 --dist=loadfile --no-header $(PYTEST_ARGS)
 
 test-vm: build test-tools ## the clients' scripts in the cgroup v2 virtual machine, half an hour
 	@TEST_VM=1 $(VENV)/bin/pytest --numprocesses=1 --quiet tests/clients/test_scripts_in_vm.py $(PYTEST_ARGS)
