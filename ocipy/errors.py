@@ -21,7 +21,7 @@ import os
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ocipy.plan._generated_steps import Step
+    from ocipy.plan.step import Step
 
 
 class OcipyError(Exception):

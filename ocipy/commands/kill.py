@@ -113,4 +113,6 @@ def _cannot_signal(whom: str, error: OSError) -> StateError:
 def _cgroup(record: StateRecord) -> Cgroup:
     from ocipy.cgroup.driver import open_cgroup
 
-    return open_cgroup(record["cgroup"])
+    where = record.get("cgroup")
+    assert where
+    return open_cgroup(where)

@@ -22,7 +22,7 @@ from ocipy.state.status import STOPPED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ocipy.state.record import CgroupRecord, StateRecord
+    from ocipy.state.record import StateRecord
     from ocipy.state.store import ContainerLock
 
 # runc waits as long for init to end, and for its cgroup to become empty.
@@ -51,11 +51,7 @@ def kill_processes(record: StateRecord) -> None:
                 process.send_signal(SIGKILL)
             except ProcessLookupError:
                 pass  # ended and reaped by its parent, which is what we want
-        cgroup = record.get("cgroup")
-        if cgroup:
-            # Reaches what the death of init does not: with a shared pid namespace, everything
-            # else. Also thaws, since a frozen process of cgroup v1 does not even die.
-            _kill_cgroup(cgroup)
+        _kill_cgroup(record)
         if process is not None and not process.wait(_WAIT_SECONDS):
             raise StateError(
                 f"container init still running: process {process.pid} has not ended "
@@ -67,13 +63,17 @@ def kill_processes(record: StateRecord) -> None:
             os.close(process.pidfd)
 
 
-def _kill_cgroup(record: CgroupRecord) -> None:
-    from ocipy.cgroup.driver import open_cgroup
+def _kill_cgroup(record: StateRecord) -> None:
+    """Reach what the death of init does not: with a shared pid namespace, everything else."""
+    cgroup = record.get("cgroup")
+    if not cgroup:
+        return
+    # A cgroup that was there before us is found to be empty before init is cloned, or else create
+    # fails: with no pid yet, those in it may be strangers.
+    if record["pid"] > 0 or set(cgroup["paths"].values()) <= set(cgroup["made"]):
+        from ocipy.cgroup.driver import open_cgroup
 
-    cgroup = open_cgroup(record)
-    cgroup.kill()
-    if cgroup.is_frozen():
-        cgroup.thaw()
+        open_cgroup(cgroup).kill()
 
 
 def _remove_cgroup(record: StateRecord) -> None:

@@ -12,10 +12,14 @@ if TYPE_CHECKING:
     from typing import NotRequired, TypedDict
 
     class CgroupRecord(TypedDict):
-        """Where the cgroup is; written by ocipy.cgroup before it makes anything."""
+        """Where the cgroup is; made by ocipy.cgroup.driver before it makes anything.
+
+        `paths` are the directories by hierarchy, `made` those that did not exist before.
+        """
 
         driver: str
         paths: dict[str, str]
+        made: list[str]
 
     class StateRecord(TypedDict):
         """One container.
@@ -37,7 +41,7 @@ if TYPE_CHECKING:
         created: str  # RFC 3339, UTC, nanoseconds
         annotations: dict[str, str]
         owner: str
-        cgroup: NotRequired[CgroupRecord]
+        cgroup: NotRequired[CgroupRecord | None]
         poststopDone: NotRequired[bool]
         firstStartStep: NotRequired[int]  # index in the plan of the first step after `start`
 

@@ -18,11 +18,13 @@ from ocipy import cli
 from ocipy.commands import kill
 from ocipy.errors import HookError
 from ocipy.state import destroy, store
+from ocipy.state import process as process_module
 from ocipy.state.store import ContainerLock
 from tests.unit.state.containers import make_container, record_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     Call = Callable[..., tuple[int, str, str]]
 
@@ -322,7 +324,7 @@ def test_ps_table(
     call: Call,
     process: subprocess.Popen[bytes],
     monkeypatch: pytest.MonkeyPatch,
-    tmp_path: object,
+    tmp_path: Path,
 ) -> None:
     make_container(root, process)
     monkeypatch.setenv("PATH", "/nonexistent")
@@ -382,7 +384,7 @@ def test_delete_can_be_killed_anywhere_and_repeated(
     with monkeypatch.context() as patch:
         for name in ("pidfd_open", "rename", "unlink", "rmdir", "listdir"):
             patch.setattr(os, name, until_killed(getattr(os, name)))
-        patch.setattr(destroy, "open_process", until_killed(destroy.open_process))
+        patch.setattr(destroy, "open_process", until_killed(process_module.open_process))
         try:
             assert call("delete", "--force", "c1")[0] == 0
             assert survived == 8, "fewer effects than this test knows of"
@@ -399,3 +401,27 @@ def test_delete_can_be_killed_anywhere_and_repeated(
     assert call("delete", "--force", "c1") == (0, "", "")
     assert process.wait(10) == -9
     assert os.listdir(root) == []
+
+
+@pytest.mark.parametrize("made", [False, True])
+def test_strangers_in_a_cgroup_that_was_there_before_survive_a_create_that_never_cloned(
+    root: str, call: Call, process: subprocess.Popen[bytes], tmp_path: Path, made: bool
+) -> None:
+    """A second container with the cgroupsPath of a running one: create fails, the first lives."""
+    # A tree of files that looks like a cgroup: what is in it would be signalled for real.
+    cgroup = tmp_path / "cgroup"
+    cgroup.mkdir()
+    (cgroup / "cgroup.procs").write_text(f"{process.pid}\n")
+    record = record_of("c1")
+    paths = {"": str(cgroup)}
+    record["cgroup"] = {"driver": "cgroupfs", "paths": paths, "made": [str(cgroup)] if made else []}
+    with store.create(root, "c1") as lock:
+        store.save_record(lock, record)
+        destroy.kill_processes(record)
+    if made:
+        assert process.wait(10) == -9
+    else:
+        time.sleep(0.05)
+        assert process.poll() is None
+        assert call("delete", "--force", "c1")[0] == 0
+        assert process.poll() is None
