@@ -120,6 +120,8 @@ def _run(request: Request) -> int:
 
 def _report(error: OcipyError) -> None:
     _log_traceback(error)
+    for pointer, sentence in error.warnings:
+        log.warning(f"{sentence} ({pointer})")
     log.failure(
         str(error),
         pointer=error.pointer,

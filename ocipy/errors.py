@@ -29,7 +29,8 @@ class OcipyError(Exception):
 
     `location` is where in which file that value stands, such as `config.json:12:7`, and `details`
     are lines for people that say it all, the place in the file marked; whoever still has the text
-    sets them (ocipy.schema.report).
+    sets them (ocipy.schema.report). `warnings`, pairs of a pointer and a sentence, are what else
+    there is to say about a config that was refused.
     """
 
     exit_code = 1
@@ -40,6 +41,7 @@ class OcipyError(Exception):
         self.hint = hint
         self.location = ""
         self.details = ""
+        self.warnings: list[tuple[str, str]] = []
 
 
 class UsageError(OcipyError):

@@ -118,7 +118,7 @@ def excerpt(text: str, offset: int) -> list[str]:
     # A tab stays a tab above and below, so that ^ stands under its place whatever tabs are wide.
     margin = "".join("\t" if c == "\t" else " " for c in before)
     return [
-        f"{number:>6} | {_printable(before + after)}".rstrip(),
+        f"{number:>6} | {printable(before + after)}".rstrip(),
         f"{'':>6} | {margin}^",
     ]
 
@@ -127,9 +127,9 @@ def marked(text: str, offset: int) -> str:
     """Return the surroundings of an offset in one line, with ⟨here⟩ at the place."""
     before = " ".join(text[max(0, offset - _CONTEXT) : offset].split())[-30:]
     after = " ".join(text[offset : offset + _CONTEXT].split())[:30]
-    return _printable(f"{before} ⟨here⟩ {after}".strip())
+    return printable(f"{before} ⟨here⟩ {after}".strip())
 
 
-def _printable(line: str) -> str:
+def printable(line: str) -> str:
     """Return text that cannot drive a terminal: configs come from far away."""
     return "".join(c if c.isprintable() or c == "\t" else f"\\u{ord(c):04x}" for c in line)

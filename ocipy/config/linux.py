@@ -156,7 +156,14 @@ def net_devices(linux: Linux, at: str) -> Iterator[Found]:
             if not _is_interface_name(tried):
                 yield ConfigError(pointer, f'"{tried}" is no name for a network device')
                 break
-        if new_name in taken and not new_name.endswith("%d"):
+        if "%" in name:
+            yield ConfigError(here, f'"{name}" is a template, and names no device of the host')
+        elif "%" in new_name and (new_name.count("%") > 1 or "%d" not in new_name):
+            # As dev_alloc_name() in net/core/dev.c.
+            problem = f'"{new_name}" is no template: it has %d once, and no other %'
+            yield ConfigError(f"{here}/name", problem)
+        # The kernel finds a free name for each use of a template.
+        if new_name in taken and "%" not in new_name:
             yield ConfigError(f"{here}/name", f'a second network device with the name "{new_name}"')
         taken.add(new_name)
 
@@ -266,6 +273,10 @@ def memory_policy(linux: Linux, at: str) -> Iterator[Found]:
         yield ConfigError(f"{at}/memoryPolicy/nodes", f"{mode} takes no nodes")
     if not nodes and mode not in ("MPOL_DEFAULT", "MPOL_LOCAL", "MPOL_PREFERRED"):
         yield ConfigError(f"{at}/memoryPolicy", f"{mode} needs at least one node")
+    flags = given.get("flags", ())
+    if "MPOL_F_STATIC_NODES" in flags and "MPOL_F_RELATIVE_NODES" in flags:
+        problem = "MPOL_F_STATIC_NODES and MPOL_F_RELATIVE_NODES exclude each other"
+        yield ConfigError(f"{at}/memoryPolicy/flags", problem)
 
 
 def intel_rdt(linux: Linux, at: str) -> Iterator[Found]:

@@ -109,7 +109,8 @@ def environment(process: Process, at: str) -> Iterator[Found]:
     """Spec (config.md#process): env as environ has it; as runc: NAME=VALUE, or an error."""
     for i, entry in enumerate(process.get("env", ())):
         if entry.find("=") < 1:
-            problem = f'invalid environment variable "{entry}": '
+            # Not all of it: whatever it is, it may be secret, and it may be long.
+            problem = f'invalid environment variable "{entry[:40]}": '
             problem += "its name is empty" if "=" in entry else 'it has no "="'
             yield ConfigError(f"{at}/env/{i}", problem, hint="entries have the form NAME=VALUE")
 

@@ -11,8 +11,9 @@ if TYPE_CHECKING:
     from ocipy.config._generated_types import Linux
     from ocipy.config.found import Found
 
-# What carries a value: the errno of the one, a message to the tracer of the other.
-_WITH_ERRNO = ("SCMP_ACT_ERRNO", "SCMP_ACT_TRACE")
+# What carries a value: the errno of the one, a message to the tracer of the other; and the largest
+# there is room for (seccomp(2)). The kernel silently cuts an errno down to MAX_ERRNO.
+_WITH_ERRNO = {"SCMP_ACT_ERRNO": 4095, "SCMP_ACT_TRACE": 65535}
 _NOTIFY = "SCMP_ACT_NOTIFY"
 
 # A system call has six arguments.
@@ -24,13 +25,23 @@ def errno_values(linux: Linux, at: str) -> Iterator[Found]:
     profile = linux.get("seccomp")
     if profile is None:
         return
-    here, action = f"{at}/seccomp", profile["defaultAction"]
-    if "defaultErrnoRet" in profile and action not in _WITH_ERRNO:
-        yield ConfigError(f"{here}/defaultErrnoRet", f"{action} takes no errno")
+    here = f"{at}/seccomp"
+    if "defaultErrnoRet" in profile:
+        pointer = f"{here}/defaultErrnoRet"
+        yield from _errno_value(profile["defaultAction"], profile["defaultErrnoRet"], pointer)
     for i, entry in enumerate(profile.get("syscalls", ())):
-        if "errnoRet" in entry and entry["action"] not in _WITH_ERRNO:
+        if "errnoRet" in entry:
             pointer = f"{here}/syscalls/{i}/errnoRet"
-            yield ConfigError(pointer, f"{entry['action']} takes no errno")
+            yield from _errno_value(entry["action"], entry["errnoRet"], pointer)
+
+
+def _errno_value(action: str, value: int, pointer: str) -> Iterator[Found]:
+    if action not in _WITH_ERRNO:
+        hint = "only SCMP_ACT_ERRNO and SCMP_ACT_TRACE do: leave it out"
+        yield ConfigError(pointer, f"{action} takes no errno", hint=hint)
+    elif value > _WITH_ERRNO[action]:
+        problem = f"{value} is larger than {_WITH_ERRNO[action]}, the most that {action} can return"
+        yield ConfigError(pointer, problem)
 
 
 def system_calls(linux: Linux, at: str) -> Iterator[Found]:
@@ -62,10 +73,11 @@ def listener(linux: Linux, at: str) -> Iterator[Found]:
     for i, entry in enumerate(profile.get("syscalls", ())):
         if entry["action"] != _NOTIFY:
             continue
-        if "write" in entry["names"]:
-            # As runc: the descriptor is handed over by a write.
-            pointer = f"{here}/syscalls/{i}/names/{entry['names'].index('write')}"
-            yield ConfigError(pointer, f"{_NOTIFY} cannot be used for the write syscall")
+        if "sendmsg" in entry["names"]:
+            # ocipy-init hands the descriptor over with it, and would wait for who is to receive it.
+            # In runc that is write(2).
+            pointer = f"{here}/syscalls/{i}/names/{entry['names'].index('sendmsg')}"
+            yield ConfigError(pointer, f"{_NOTIFY} cannot be used for the sendmsg syscall")
         if not path:
             pointer = f"{here}/syscalls/{i}/action"
             yield ConfigError(pointer, f"{_NOTIFY} needs /linux/seccomp/listenerPath")

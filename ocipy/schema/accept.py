@@ -47,12 +47,20 @@ def judge(
     `definition` is the name of that part in the schema, "" for a whole config.
     """
     unknown: Unknown = []
-    if not validate(value, unknown):
-        from ocipy.schema.explain import explain
-
-        raise _as_one(explain(value, definition, rules))
     faults: list[ConfigError] = []
     warnings: list[Remark] = []
+    if not validate(value, unknown):
+        from ocipy.schema.explain import explain, unknown_in
+
+        faults += explain(value, definition, rules)
+        unknown = unknown_in(value, definition)
+    else:
+        for rule in rules:
+            for found in rule(value):
+                if isinstance(found, ConfigError):
+                    faults.append(found)
+                else:
+                    warnings.append(found)
     if "\\u0000" in text or "\\ud" in text or "\\uD" in text:
         # A NUL cannot stand in JSON unescaped, nor can half of a surrogate pair.
         from ocipy.schema.strings import unusable_strings
@@ -61,22 +69,19 @@ def judge(
     if unknown:
         from ocipy.schema.unknown import unknown_names
 
+        names = unknown_names(value, unknown, text if strict else "")
         if strict:
-            faults += unknown_names(value, unknown, text)
+            faults += names
         else:
-            warnings += [(fault.pointer, str(fault)) for fault in unknown_names(value, unknown, "")]
-    for rule in rules:
-        for found in rule(value):
-            if isinstance(found, ConfigError):
-                faults.append(found)
-            else:
-                warnings.append(found)
+            warnings += [(name.pointer, _as_remark(name)) for name in names]
     if strict:
         faults += [ConfigError(pointer, sentence) for pointer, sentence in warnings]
     if faults:
-        raise _as_one(faults)
+        error = faults[0] if len(faults) == 1 else ConfigFaults(faults)
+        error.warnings = [] if strict else warnings
+        raise error
     return warnings
 
 
-def _as_one(faults: list[ConfigError]) -> ConfigError:
-    return faults[0] if len(faults) == 1 else ConfigFaults(faults)
+def _as_remark(name: ConfigError) -> str:
+    return f"{name} is ignored; {name.hint}" if name.hint else f"{name} is ignored"

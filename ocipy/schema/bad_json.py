@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ocipy.errors import ConfigError
 from ocipy.json_position import duplicate_name, marked
-from ocipy.json_text import DuplicateName
+from ocipy.json_text import DuplicateName, scan_string
 from ocipy.schema.report import describe_faults
 
 TYPE_CHECKING = False
@@ -25,7 +25,9 @@ def explain_bad_json(error: JsonError | DuplicateName, text: str, file_name: str
     elif not text.strip(" \t\r\n"):
         fault = ConfigError("", f"{file_name} is empty", hint="'ocipy spec' writes one")
     elif error.offset < 0:
-        fault = ConfigError("", f"{file_name} is not JSON: {error.problem}")
+        word = error.problem.partition(" ")[0]
+        offset = _outside_strings(text, word)
+        fault = ConfigError("", f"{file_name} is not JSON: {error.problem}", offset=offset)
     else:
         problem, hint, offset = _reword(error, text)
         near = marked(text, offset)
@@ -42,18 +44,15 @@ def _reword(error: JsonError, text: str) -> tuple[str, str, int]:
     rest = text[error.offset :].lstrip(" \t\r\n")
     offset = len(text) - len(rest)
     if problem.startswith("unterminated string"):
-        return "a string has no closing quote", "", offset
+        return "a string has no closing quote", "", error.offset
     if problem.startswith("invalid control character"):
-        return (
-            "a string has a line end or another control character in it",
-            "write it as \\n",
-            offset,
-        )
+        problem = "a string has a line end or another control character in it"
+        return problem, "write a line end as \\n", error.offset
     if not rest:
         end = len(text.rstrip(" \t\r\n"))
         return "the text ends too early", "the file may be cut off", end
     if rest[0] in "}]" and text[:offset].rstrip(" \t\r\n").endswith(","):
-        return f"a comma before {rest[0]}", "drop the comma", text.rindex(",", 0, offset)
+        return f"a comma too many before {rest[0]}", "drop the comma", text.rindex(",", 0, offset)
     if rest.startswith(("//", "/*", "#")):
         return "a comment, which JSON does not have", "drop it", offset
     if rest[0] == "'":
@@ -65,3 +64,14 @@ def _reword(error: JsonError, text: str) -> tuple[str, str, int]:
     if problem.startswith("expecting ':' delimiter"):
         return "a colon is missing", "", offset
     return problem, "", offset
+
+
+def _outside_strings(text: str, word: str) -> int:
+    """Return the offset of a word such as NaN that stands for a value, -1 if none does."""
+    start = 0
+    while (found := text.find(word, start)) >= 0:
+        quote = text.find('"', start)
+        if quote < 0 or found < quote:
+            return found
+        start = scan_string(text, quote + 1)[1]
+    return -1

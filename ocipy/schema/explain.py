@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from jsonschema.exceptions import ValidationError
 
     from ocipy.config.found import Found
+    from ocipy.schema._generated_validate import Unknown
 
 # What a rule may run into when the structure it relies on is not there.
 _WRONG_STRUCTURE = (TypeError, KeyError, AttributeError, IndexError, ValueError)
@@ -42,6 +43,8 @@ def explain(
     `definition` names the part of the schema, "" for a whole config.
     """
     faults = structural_faults(value, definition)
+    if not isinstance(value, dict):
+        return faults
     wrong = {fault.pointer for fault in faults}
     for rule in rules:
         try:
@@ -76,6 +79,33 @@ def structural_faults(value: object, definition: str) -> list[ConfigError]:
     return [_fault_of(error) for error in errors]
 
 
+def unknown_in(value: object, definition: str) -> Unknown:
+    """Return each object that has names which the schema does not know, and the names it knows.
+
+    The compiled validator collects them too, but gives up at the first fault.
+    """
+    from ocipy.schema._generated_schema import CONFIG
+
+    unknown: Unknown = []
+
+    def walk(value: object, schema: dict[str, Any]) -> None:
+        if "$ref" in schema:
+            schema = CONFIG["definitions"][schema["$ref"].rpartition("/")[2]]
+        if isinstance(value, list):
+            for item in value:
+                walk(item, schema.get("items", {}))
+        if not isinstance(value, dict):
+            return
+        known: dict[str, Any] = schema.get("properties", {})
+        if known and not value.keys() <= known.keys():
+            unknown.append((value, tuple(known)))
+        for name, item in value.items():
+            walk(item, known.get(name, schema.get("additionalProperties", {})))
+
+    walk(value, CONFIG["definitions"][definition] if definition else CONFIG)
+    return unknown
+
+
 def _with_strict_ends(schema: Any) -> Any:
     """Return the schema with `$` of patterns as JSON Schema (ECMA 262) means it: only at the end.
 
@@ -107,8 +137,9 @@ def _fault_of(error: ValidationError) -> ConfigError:
     rule: Any = error.validator_value
     schema: Any = error.schema
     if keyword == "type":
-        problem = f"must be {_expected(schema)}, found {_describe(found)}"
-        hint = "leave the field out instead" if found is None else ""
+        subject = "" if pointer else "the configuration "
+        problem = f"{subject}must be {_expected(schema)}, found {_describe(found)}"
+        hint = "leave the field out instead" if found is None and pointer else ""
         if isinstance(found, float) and rule == "integer" and found.is_integer():
             hint = f"write {int(found)}"
         if isinstance(found, str) and rule == "array":

@@ -6,7 +6,7 @@ Imported only once something is wrong.
 from __future__ import annotations
 
 from ocipy.errors import ConfigError, ConfigFaults
-from ocipy.json_position import excerpt, line_and_column, offset_of
+from ocipy.json_position import excerpt, line_and_column, offset_of, printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,14 +29,14 @@ def describe_faults(error: OcipyError, text: str, file_name: str) -> str:
 
 def _describe(error: OcipyError, text: str, file_name: str) -> str:
     offset = _offset(error, text)
-    lines = [str(error)]
+    lines = [printable(str(error))]
     if offset >= 0:
         line, column = line_and_column(text, offset)
         error.location = f"{file_name}:{line}:{column}"
         place = ", ".join(part for part in (error.location, error.pointer) if part)
-        lines += [f"    at {place}", *excerpt(text, offset)]
+        lines += [f"    at {printable(place)}", *excerpt(text, offset)]
     if error.hint:
-        lines.append(f"    hint: {error.hint}")
+        lines.append(f"    hint: {printable(error.hint)}")
     return "\n".join(lines)
 
 
