@@ -57,14 +57,14 @@ def plan_create_cgroup(config: Config, host: HostFacts, request: CreateRequest) 
     if facts.unified is not None and "" in paths:
         required = _required(config, homes)
         # All of v2's are enabled, for whoever looks for their numbers. A hybrid host uses v1.
-        controllers = facts.unified.controllers if facts.mode == "v2" else required
-        if controllers:
+        enabled = facts.unified.controllers if facts.mode == "v2" else required
+        if enabled:
             plan.append(
                 steps.EnableControllers(
                     SOURCE,
                     path=paths[""],
                     mountpoint=facts.unified.mountpoint,
-                    controllers=controllers,
+                    controllers=enabled,
                     required=required,
                 )
             )
