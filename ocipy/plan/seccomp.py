@@ -7,7 +7,7 @@ requests, hence one filter.
 
 from __future__ import annotations
 
-from ocipy.errors import ConfigError, UnsupportedError
+from ocipy.errors import UnsupportedError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -83,15 +83,10 @@ NEW_LISTENER, TSYNC_ESRCH = 1 << 3, 1 << 4
 _WAIT_KILLABLE_RECV_SINCE = (5, 19)
 
 EPERM, ENOSYS = 1, 38
-_MAX_ERRNO = 4095  # include/linux/err.h; seccomp(2) silently cuts a larger one down to it
-_SECCOMP_RET_DATA = 0xFFFF
-_ARGUMENTS = 6
-
-_SOURCE = "/linux/seccomp"
 
 
 class SeccompRequest:
-    """A profile, checked and in numbers; only system calls still have their names.
+    """A profile in numbers; only system calls still have their names.
 
     Attributes:
         default_action: SECCOMP_RET_* with its data.
@@ -139,105 +134,49 @@ class SeccompRequest:
 
 
 def plan_seccomp(config: Config, host: HostFacts) -> SeccompRequest | None:
-    """Return what the profile asks for, or None where there is none.
+    """Return what the profile of an accepted config asks for, or None where there is none.
 
     Raises:
-        ConfigError: a rule of the specification is broken, or the profile cannot work.
         UnsupportedError: this kernel lacks a flag.
 
-    Spec (config-linux.md#seccomp).
+    Spec (config-linux.md#seccomp); its rules about what may not be combined are in
+    ocipy.config.seccomp.
     """
     profile = config.get("linux", {}).get("seccomp")
     if profile is None:
         return None
-    default_action = _action(
-        profile["defaultAction"],
-        f"{_SOURCE}/defaultAction",
-        profile.get("defaultErrnoRet"),
-        f"{_SOURCE}/defaultErrnoRet",
-    )
-    if default_action == ACT_NOTIFY:
-        # Whoever answers the notifications must first be sent the descriptor, by a process that
-        # the filter already stops at its next system call. runc refuses it as well.
-        raise ConfigError(
-            f"{_SOURCE}/defaultAction",
-            "SCMP_ACT_NOTIFY cannot be the default action",
-            hint="list the system calls to be notified of",
-        )
-    rules = tuple(_rule(i, rule) for i, rule in enumerate(profile.get("syscalls", ())))
+    rules = tuple(_rule(rule) for rule in profile.get("syscalls", ()))
     notifies = any(action == ACT_NOTIFY for action, _, _ in rules)
-    tokens = {_architecture(i, name) for i, name in enumerate(profile.get("architectures", ()))}
     return SeccompRequest(
-        default_action=default_action,
-        architectures=tuple(sorted(tokens)),
+        default_action=_action(profile["defaultAction"], profile.get("defaultErrnoRet", EPERM)),
+        architectures=tuple(
+            sorted({ARCHITECTURES[name] for name in profile.get("architectures", ())})
+        ),
         rules=rules,
         seccomp_flags=_flags(profile, host, notifies=notifies),
-        listener_path=_listener_path(profile, notifies=notifies),
-        listener_metadata=profile.get("listenerMetadata", ""),
+        # Spec: if the SCMP_ACT_NOTIFY action is not used listenerPath is ignored.
+        listener_path=profile["listenerPath"] if notifies else "",
+        listener_metadata=profile.get("listenerMetadata", "") if notifies else "",
     )
 
 
-def _action(name: str, source: str, errno_ret: int | None, errno_source: str) -> int:
-    action = ACTIONS.get(name)
-    if action is None:
-        raise ConfigError(source, f"{name!r} is no action for system calls")
-    if action not in (ACT_ERRNO, ACT_TRACE):
-        # Spec: when the action does not support an errno, the runtime MUST print an error and fail.
-        if errno_ret is not None:
-            raise ConfigError(
-                errno_source,
-                f"{name} takes no errno",
-                hint="only SCMP_ACT_ERRNO and SCMP_ACT_TRACE do; leave it out",
-            )
-        return action
-    data = EPERM if errno_ret is None else int(errno_ret)
-    limit = _MAX_ERRNO if action == ACT_ERRNO else _SECCOMP_RET_DATA
-    if not 0 <= data <= limit:
-        raise ConfigError(errno_source, f"{data} is outside 0..{limit}, what {name} can return")
-    return action | data
+def _action(name: str, errno_ret: int) -> int:
+    action = ACTIONS[name]
+    return action | int(errno_ret) if action in (ACT_ERRNO, ACT_TRACE) else action
 
 
-def _rule(i: int, rule: Syscall) -> Rule:
-    source = f"{_SOURCE}/syscalls/{i}"
-    names = rule["names"]
-    # Spec: names MUST contain at least one entry.
-    if not names:
-        raise ConfigError(f"{source}/names", "no system call is named")
-    if "" in names:
-        raise ConfigError(f"{source}/names/{names.index('')}", "a system call has an empty name")
-    action = _action(rule["action"], f"{source}/action", rule.get("errnoRet"), f"{source}/errnoRet")
-    if action == ACT_NOTIFY and "sendmsg" in names:
-        # The descriptor is passed with sendmsg(2), which would wait for whoever is to receive it.
-        raise ConfigError(
-            f"{source}/names/{names.index('sendmsg')}",
-            "SCMP_ACT_NOTIFY cannot be used for sendmsg, which passes the listener on",
-        )
+def _rule(rule: Syscall) -> Rule:
     return (
-        action,
-        tuple(names),
-        tuple(
-            _condition(f"{source}/args/{k}", arg)
-            for k, arg in enumerate(rule.get("args", None) or ())
-        ),
+        _action(rule["action"], rule.get("errnoRet", EPERM)),
+        tuple(rule["names"]),
+        tuple(_condition(arg) for arg in rule.get("args", ())),
     )
 
 
-def _condition(source: str, arg: SyscallArg) -> Condition:
-    if not 0 <= arg["index"] < _ARGUMENTS:
-        raise ConfigError(f"{source}/index", f"{arg['index']} is outside 0..{_ARGUMENTS - 1}")
-    operator = OPERATORS.get(arg["op"])
-    if operator is None:
-        raise ConfigError(f"{source}/op", f"{arg['op']!r} is no operator")
+def _condition(arg: SyscallArg) -> Condition:
     # Only SCMP_CMP_MASKED_EQ has a second value; dropped elsewhere, equal rules are equal.
     value_two = arg.get("valueTwo", 0) if arg["op"] == "SCMP_CMP_MASKED_EQ" else 0
-    return (int(arg["index"]), operator, int(arg["value"]), int(value_two))
-
-
-def _architecture(i: int, name: str) -> int:
-    token = ARCHITECTURES.get(name)
-    if token is None:
-        raise ConfigError(f"{_SOURCE}/architectures/{i}", f"{name!r} is no architecture")
-    return token
+    return (int(arg["index"]), OPERATORS[arg["op"]], int(arg["value"]), int(value_two))
 
 
 def _flags(profile: Seccomp, host: HostFacts, *, notifies: bool) -> int:
@@ -248,12 +187,10 @@ def _flags(profile: Seccomp, host: HostFacts, *, notifies: bool) -> int:
         return SPEC_ALLOW | (NEW_LISTENER if notifies else 0)
     flags = 0
     for i, name in enumerate(names):
-        flag = FLAGS.get(name)
-        if flag is None:
-            raise ConfigError(f"{_SOURCE}/flags/{i}", f"{name!r} is no flag of seccomp(2)")
+        flag = FLAGS[name]
         if flag == WAIT_KILLABLE_RECV and _version(host.kernel) < _WAIT_KILLABLE_RECV_SINCE:
             raise UnsupportedError(
-                f"{_SOURCE}/flags/{i}", f"Linux {host.kernel} lacks {name}; it came with 5.19"
+                f"/linux/seccomp/flags/{i}", f"Linux {host.kernel} lacks {name}; it came with 5.19"
             )
         flags |= flag
     if not notifies:
@@ -270,18 +207,3 @@ def _version(release: str) -> tuple[int, int]:
     major, _, rest = release.partition(".")
     digits = rest[: len(rest) - len(rest.lstrip("0123456789"))]
     return (int(major), int(digits or 0))
-
-
-def _listener_path(profile: Seccomp, *, notifies: bool) -> str:
-    path = profile.get("listenerPath", "")
-    # Spec: listenerMetadata MUST NOT be set if listenerPath is not set.
-    if not path and "listenerMetadata" in profile:
-        raise ConfigError(f"{_SOURCE}/listenerMetadata", "it is set without a listenerPath")
-    if notifies and not path:
-        raise ConfigError(
-            _SOURCE,
-            "SCMP_ACT_NOTIFY needs a listenerPath",
-            hint="name the socket of the process that answers the notifications",
-        )
-    # Spec: if the SCMP_ACT_NOTIFY action is not used this value is ignored.
-    return path if notifies else ""
