@@ -62,8 +62,8 @@ await_status() { # the kernel ends a killed process in its own time
 inside() { # have the tour's /bin/sh run a line, and show what it prints
 	local line
 	printf '%s# %s%s\n' "$dim" "$1" "$plain"
-	printf '%s\necho --end--\n' "$1" >&"${box[1]}"
-	while IFS= read -r line <&"${box[0]}"; do
+	printf '%s\necho --end--\n' "$1" >&"$to_box"
+	while IFS= read -r line <&"$from_box"; do
 		[ "$line" = --end-- ] && return
 		printf '    %s\n' "$line"
 	done
@@ -84,7 +84,7 @@ namespaces() { # the container's and ours, by the numbers the kernel gives them
 }
 
 tour() {
-	local pid box_pid
+	local pid box_pid to_box from_box
 	make_bundle "$work/tour" pipes /bin/sh
 	heading "A bundle: a root file system, and config.json from '${runtime##*/} spec'"
 	(cd "$work/tour" && du -sh rootfs config.json) | indent
@@ -92,7 +92,9 @@ tour() {
 	heading "Its process, inside: /bin/sh is process 1, and sees nothing of the host"
 	printf '%s$ %s run --bundle %s %s%s\n' "$dim" "${runtime##*/}" "$work/tour" "$tour" "$plain"
 	coproc box { exec "$runtime" run --bundle "$work/tour" "$tour" 2>&1; }
+	# Copies, because bash closes its own as soon as the container ends.
 	box_pid="$box_PID"
+	exec {from_box}<&"${box[0]}" {to_box}>&"${box[1]}"
 	inside 'ps -o pid,ppid,user,args'
 	inside 'hostname'
 	inside 'ls /'
@@ -109,7 +111,7 @@ tour() {
 	heading "Its root, as the host sees it"
 	awk '$5 == "/" { print $4 " of device " $3 ", mounted " $6 }' "/proc/$pid/mountinfo" | indent
 	ls "/proc/$pid/root/" | tr '\n' ' ' | indent
-	eval "exec ${box[1]}>&-" # end of input: the shell exits, and the container is gone
+	eval "exec ${box[1]}>&-" {to_box}'>&-' # end of input: the shell exits, the container is gone
 	wait "$box_pid"
 
 	heading "A second container, step by step"
