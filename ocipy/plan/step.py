@@ -12,12 +12,15 @@ class HostFd:
 
     `kind` says how: "path" is open(2) with `flags`; "tree" is open_tree(2) with OPEN_TREE_CLONE,
     and AT_RECURSIVE where `flags` has it: a detached copy of the mount, so that nothing done to it
-    is seen outside; "userns" is a user namespace made for `mappings`, a pair of tuples of lines of
-    uid_map and gid_map, for an idmapped mount; "fifo" and "namespace" are files that must be of
-    that type.
+    is seen outside; "userns" is a user namespace for an idmapped mount; "fifo" and "namespace" are
+    files that must be of that type.
+
+    A "userns" is the one at the path `userns`, or else one made for `mappings`, a pair of tuples of
+    lines of uid_map and gid_map. A "tree" with either is idmapped by it: only the host may do that;
+    IDMAP_RECURSIVE in `flags` maps what is mounted below, too.
     """
 
-    __slots__ = ("flags", "kind", "mappings", "path")
+    __slots__ = ("flags", "kind", "mappings", "path", "userns")
 
     def __init__(
         self,
@@ -25,14 +28,21 @@ class HostFd:
         kind: str = "path",
         flags: int = 0,
         mappings: tuple[tuple[str, ...], tuple[str, ...]] = ((), ()),
+        userns: str = "",
     ) -> None:
         self.path = path
         self.kind = kind
         self.flags = flags
         self.mappings = mappings
+        self.userns = userns
+
+    @property
+    def is_idmapped(self) -> bool:
+        """Whether a user namespace says which ids it has."""
+        return bool(self.userns or self.mappings[0] or self.mappings[1])
 
     def __repr__(self) -> str:
-        return self.path or "; ".join(",".join(lines) for lines in self.mappings)
+        return self.path or self.userns or "; ".join(",".join(lines) for lines in self.mappings)
 
     def __eq__(self, other: object) -> bool:
         return type(other) is HostFd and all(
@@ -40,7 +50,7 @@ class HostFd:
         )
 
     def __hash__(self) -> int:
-        return hash((self.path, self.kind, self.flags, self.mappings))
+        return hash((self.path, self.kind, self.flags, self.mappings, self.userns))
 
 
 class Step:
