@@ -1667,6 +1667,29 @@ class FindExecutable(Step):
         self.candidates = candidates
 
 
+class FindHome(Step):
+    """look up the home directory of uid {uid} in the container's /etc/passwd."""
+
+    __slots__ = ("uid",)
+    operation = "find_home"
+    code = 0x0412
+    template = "look up the home directory of uid {uid} in the container's /etc/passwd"
+    spec = "config.md#process"
+    calls = ("openat2", "fstat", "read")
+    kinds = (("uid", "int"),)
+
+    def __init__(
+        self,
+        source: str,
+        *,
+        uid: int,
+        place: str = "init",
+    ) -> None:
+        self.source = source
+        self.place = place
+        self.uid = uid
+
+
 class OpenExecLabel(Step):
     """open the label file {attribute!r}."""
 

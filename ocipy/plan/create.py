@@ -23,6 +23,7 @@ from ocipy.plan.mounts import plan_late_mounts, plan_mounts
 from ocipy.plan.namespaces import plan_cgroup_namespace, plan_enter, plan_namespaces
 from ocipy.plan.process import (
     plan_executable,
+    plan_home,
     plan_label,
     plan_limits,
     plan_personality,
@@ -81,9 +82,7 @@ def plan_create(config: Config, host: HostFacts, request: CreateRequest) -> Plan
     masks = plan_capabilities(process, host, own_user_namespace=namespaces.has(CLONE_NEWUSER))
     if masks.unavailable:
         names = ", ".join(masks.unavailable)
-        plan.warnings.append(
-            ("/process/capabilities", f"this host cannot give {names}: left out")
-        )
+        plan.warnings.append(("/process/capabilities", f"this host cannot give {names}: left out"))
     add = plan.steps.extend
 
     # Outside: the cgroup, then a process in new namespaces, then what only the host may do to it.
@@ -111,9 +110,7 @@ def plan_create(config: Config, host: HostFacts, request: CreateRequest) -> Plan
         plan.steps.append(steps.NewSession(""))
     plan.steps.append(steps.OpenProc(""))
     if namespaces.new & CLONE_NEWNET:
-        plan.steps.append(
-            steps.BringUpLoopback(namespaces.sources[CLONE_NEWNET])
-        )
+        plan.steps.append(steps.BringUpLoopback(namespaces.sources[CLONE_NEWNET]))
 
     # The file system, up to the moment where it becomes the root.
     add(plan_rootfs(config, host, request))
@@ -144,6 +141,7 @@ def plan_create(config: Config, host: HostFacts, request: CreateRequest) -> Plan
     plan.seccomp = seccomp = plan_seccomp(config, host)
     add(plan_identity(process, host, masks, seccomp, "/process"))
     if process["args"]:
+        add(plan_home(process, env, "/process"))
         plan.steps.append(plan_executable(process, env, "/process"))
     add(plan_seccomp_listener(process, masks, seccomp, "/process"))
     plan.steps.append(steps.AwaitHost("", reason="limits, terminal, and the record"))

@@ -153,6 +153,13 @@ def process_env(process: Process, extra: Sequence[str] = ()) -> list[str]:
     return list(values.values())
 
 
+def plan_home(process: Process, env: Sequence[str], base: str) -> list[Step]:
+    """Return the step that looks HOME up, where process_env() has left it open."""
+    if "HOME=" not in env:
+        return []
+    return [steps.FindHome(f"{base}/env", uid=process.get("user", {}).get("uid", 0))]
+
+
 def plan_executable(process: Process, env: Sequence[str], base: str) -> Step:
     """Return the step that finds the program. Spec (config.md#posix-process): as execvp(3) does."""
     name = process["args"][0]
@@ -164,9 +171,7 @@ def plan_executable(process: Process, env: Sequence[str], base: str) -> Step:
     return steps.FindExecutable(f"{base}/args/0", name=name, candidates=candidates)
 
 
-def plan_label(
-    process: Process, host: HostFacts, base: str
-) -> tuple[list[Step], list[Step]]:
+def plan_label(process: Process, host: HostFacts, base: str) -> tuple[list[Step], list[Step]]:
     """Return the steps that open the label file early, and those that write it before the exec."""
     opening: list[Step] = []
     writing: list[Step] = []

@@ -1,9 +1,9 @@
 """Make a container, in the order of runtime.md#lifecycle, and take all of it back on failure.
 
-    1. read, accept and plan      nothing has changed: an error here leaves nothing
-    2. the container's directory  with its record, which names what will be made
-    3. the walk of the plan       up to `created`
-    4. on failure                 undo the steps, then what `delete --force` does, poststop included
+1. read, accept and plan      nothing has changed: an error here leaves nothing
+2. the container's directory  with its record, which names what will be made
+3. the walk of the plan       up to `created`
+4. on failure                 undo the steps, then what `delete --force` does, poststop included
 """
 
 from __future__ import annotations
@@ -131,7 +131,9 @@ def _make(
     plan = plan_create(config, host, asked)
     for warning in plan.warnings:
         log.warning(_place(*warning))
-    record["cgroup"] = make_record(asked.cgroup_paths, host.cgroup)
+    cgroup = make_record(asked.cgroup_paths, host.cgroup)
+    if cgroup is not None:
+        record["cgroup"] = cgroup
     record["firstStartStep"] = plan.first_start_step
 
     lock = store.create(store.open_root(request.root), container_id)

@@ -328,6 +328,10 @@ struct find_executable_args {
 	const char *const *candidates;
 };
 
+struct find_home_args {
+	int64_t uid;
+};
+
 struct open_exec_label_args {
 	const char *attribute;
 };
@@ -405,6 +409,7 @@ union op_args {
 	struct set_capabilities_args set_capabilities;
 	struct change_directory_args change_directory;
 	struct find_executable_args find_executable;
+	struct find_home_args find_home;
 	struct open_exec_label_args open_exec_label;
 	struct write_exec_label_args write_exec_label;
 	struct load_seccomp_args load_seccomp;
@@ -503,6 +508,8 @@ int op_change_directory(struct init_ctx *ctx, const struct change_directory_args
 	                        struct step_report *report);
 int op_find_executable(struct init_ctx *ctx, const struct find_executable_args *args,
 	                       struct step_report *report);
+int op_find_home(struct init_ctx *ctx, const struct find_home_args *args,
+	                 struct step_report *report);
 int op_open_exec_label(struct init_ctx *ctx, const struct open_exec_label_args *args,
 	                       struct step_report *report);
 int op_write_exec_label(struct init_ctx *ctx, const struct write_exec_label_args *args,
@@ -1117,6 +1124,18 @@ static int run_find_executable(struct init_ctx *ctx, const union op_args *args,
 	return op_find_executable(ctx, &args->find_executable, report);
 }
 
+static int decode_find_home(struct cursor *cursor, union op_args *args)
+{
+	args->find_home.uid = cursor_int(cursor);
+	return cursor_end(cursor);
+}
+
+static int run_find_home(struct init_ctx *ctx, const union op_args *args,
+		struct step_report *report)
+{
+	return op_find_home(ctx, &args->find_home, report);
+}
+
 static int decode_open_exec_label(struct cursor *cursor, union op_args *args)
 {
 	args->open_exec_label.attribute = cursor_string(cursor);
@@ -1254,6 +1273,7 @@ static const struct operation {
 	{ 0x0409, decode_set_capabilities, run_set_capabilities },
 	{ 0x040a, decode_change_directory, run_change_directory },
 	{ 0x040b, decode_find_executable, run_find_executable },
+	{ 0x0412, decode_find_home, run_find_home },
 	{ 0x040c, decode_open_exec_label, run_open_exec_label },
 	{ 0x040d, decode_write_exec_label, run_write_exec_label },
 	{ 0x040e, decode_load_seccomp, run_load_seccomp },

@@ -50,6 +50,7 @@ struct init_ctx {
 	int deferred_chdir; /* the working directory is to be entered as the user */
 	const char *executable; /* found by find_executable */
 	char executable_buffer[4096];
+	char home[512]; /* "HOME=...", for an environment that leaves it open; "" before find_home */
 };
 
 /* Record that @call failed with @rc (-errno), and return @rc. */

@@ -82,6 +82,64 @@ int op_find_executable(struct init_ctx *ctx, const struct find_executable_args *
 	return fail(report, rc == -EACCES ? CALL_FACCESSAT : CALL_STAT, rc);
 }
 
+/* Field @number (from 0) of a line of passwd(5), ended by ':' or the line; NULL if there is none. */
+static const char *passwd_field(const char *line, const char *end, int number)
+{
+	for (; number > 0; number--) {
+		line = memchr(line, ':', (size_t)(end - line));
+		if (!line)
+			return NULL;
+		line++;
+	}
+	return line;
+}
+
+static int is_number(const char *field, const char *end, const char *number)
+{
+	size_t length = strlen(number);
+
+	return field && (size_t)(end - field) > length && memcmp(field, number, length) == 0 &&
+	       field[length] == ':';
+}
+
+/* HOME as in the container's passwd(5), which is the image's: any content, of any length. */
+int op_find_home(struct init_ctx *ctx, const struct find_home_args *args,
+		 struct step_report *report)
+{
+	static char text[65536];
+	char uid[DECIMAL_SIZE];
+	const char *wanted = decimal(uid, (unsigned int)args->uid);
+	AUTO_CLOSE int fd = open_in_root(ctx->rootfs_fd, "etc/passwd", O_RDONLY | O_NONBLOCK | O_NOCTTY);
+	const char *home = "/", *end = text, *line;
+	size_t length = 1;
+	struct stat st;
+	ssize_t got = 0;
+
+	(void)report;
+	if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
+		got = read(fd, text, sizeof(text));
+	for (line = text; got > 0 && line < text + got; line = end + 1) {
+		const char *field, *stop;
+
+		end = memchr(line, '\n', (size_t)(text + got - line));
+		if (!end)
+			end = text + got;
+		if (!is_number(passwd_field(line, end, 2), end, wanted))
+			continue;
+		field = passwd_field(line, end, 5);
+		stop = field ? memchr(field, ':', (size_t)(end - field)) : NULL;
+		if (stop && stop > field && (size_t)(stop - field) < sizeof(ctx->home) - 5) {
+			home = field;
+			length = (size_t)(stop - field);
+		}
+		break;
+	}
+	memcpy(ctx->home, "HOME=", 5);
+	memcpy(ctx->home + 5, home, length);
+	ctx->home[5 + length] = '\0';
+	return 0;
+}
+
 int op_keep_descriptors(struct init_ctx *ctx, const struct keep_descriptors_args *args,
 			struct step_report *report)
 {
@@ -127,6 +185,11 @@ int op_await_start(struct init_ctx *ctx, const struct await_start_args *args,
 
 int op_exec(struct init_ctx *ctx, const struct exec_args *args, struct step_report *report)
 {
+	const char **env = (const char **)(uintptr_t)args->env;
+
+	for (; *env; env++)
+		if (ctx->home[0] && strcmp(*env, "HOME=") == 0)
+			*env = ctx->home;
 	execve(ctx->executable, (char *const *)(uintptr_t)args->argv,
 	       (char *const *)(uintptr_t)args->env);
 	return fail(report, CALL_EXECVE, -errno);

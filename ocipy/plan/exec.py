@@ -1,0 +1,166 @@
+"""plan_exec(): one more process in a container that runs: joins instead of creations.
+
+Pure. The order is that of create, without what the container has already: no mounts, no hooks.
+"""
+
+from __future__ import annotations
+
+from ocipy.plan import _generated_steps as steps
+from ocipy.plan.capabilities import plan_capabilities
+from ocipy.plan.identity import plan_identity, plan_seccomp_filter, plan_seccomp_listener
+from ocipy.plan.process import (
+    parse_cpus,
+    plan_executable,
+    plan_home,
+    plan_label,
+    plan_limits,
+    plan_personality,
+    plan_scheduling,
+    process_env,
+)
+from ocipy.plan.seccomp import plan_seccomp
+from ocipy.plan.step import HostFd, Step
+from ocipy.plan.terminal import plan_terminal
+from ocipy.sys.constants import CLONE_FLAG, CLONE_NEWNS, CLONE_NEWUSER, NAMESPACE_FILE
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from ocipy.config._generated_types import Config, Process
+    from ocipy.host.facts import HostFacts
+    from ocipy.plan.seccomp import SeccompRequest
+
+
+class ExecRequest:
+    """The command line of `exec`, resolved.
+
+    Attributes:
+        container_id: of the container.
+        pid: of its init, on the host; its namespaces are joined.
+        cgroup_paths: hierarchies to the absolute directories that the process goes into.
+        preserve_fds: how many descriptors from 3 on it inherits.
+        join_keyring: whether the container has a session keyring of its own.
+    """
+
+    __slots__ = ("cgroup_paths", "container_id", "join_keyring", "pid", "preserve_fds")
+
+    def __init__(
+        self,
+        container_id: str,
+        *,
+        pid: int,
+        cgroup_paths: Mapping[str, str],
+        preserve_fds: int = 0,
+        join_keyring: bool = True,
+    ) -> None:
+        self.container_id = container_id
+        self.pid = pid
+        self.cgroup_paths = cgroup_paths
+        self.preserve_fds = preserve_fds
+        self.join_keyring = join_keyring
+
+
+class ExecPlan:
+    """What was decided; see Plan in create.py."""
+
+    __slots__ = ("cgroup_path", "seccomp", "steps", "warnings")
+
+    def __init__(self) -> None:
+        self.steps: list[Step] = []
+        self.cgroup_path = ""
+        self.seccomp: SeccompRequest | None = None
+        self.warnings: list[tuple[str, str]] = []
+
+
+def plan_joins(config: Config, host: HostFacts, pid: int) -> list[steps.JoinNamespace]:
+    """Return the joins of every namespace of the container, in an order that works."""
+    joins = []
+    for i, namespace in enumerate(config.get("linux", {}).get("namespaces", [])):
+        kind = namespace["type"]
+        fd = HostFd(f"/proc/{pid}/ns/{NAMESPACE_FILE[kind]}", "namespace")
+        joins.append(
+            steps.JoinNamespace(f"/linux/namespaces/{i}", ns_fd=fd, clone_flag=CLONE_FLAG[kind])
+        )
+    # As in namespaces.py: the user namespace last with privileges, first without. The mount
+    # namespace comes after the others, whose files may be hidden in it.
+    joins.sort(
+        key=lambda step: (
+            (step.clone_flag == CLONE_NEWUSER) == host.privileged,
+            step.clone_flag == CLONE_NEWNS,
+        )
+    )
+    return joins
+
+
+def plan_exec(config: Config, process: Process, host: HostFacts, request: ExecRequest) -> ExecPlan:
+    """Return the plan that runs `process` in the container of `config`.
+
+    Raises:
+        ConfigError: a rule that only shows while planning; pointers start at the process.
+    """
+    plan = ExecPlan()
+    add = plan.steps.extend
+    joins = plan_joins(config, host, request.pid)
+    own_user_namespace = any(step.clone_flag == CLONE_NEWUSER for step in joins)
+    masks = plan_capabilities(process, host, own_user_namespace=own_user_namespace)
+    if masks.unavailable:
+        names = ", ".join(masks.unavailable)
+        plan.warnings.append(("/capabilities", f"this host cannot give {names}: left out"))
+    affinity = process.get("execCPUAffinity", {})
+
+    # Outside: a process that is put into the cgroup before it enters anything.
+    in_v2 = host.cgroup.mode == "v2"
+    plan.cgroup_path = request.cgroup_paths.get("", "") if in_v2 else ""
+    plan.steps.append(steps.SpawnInit("", clone_flags=0))
+    add(_affinity(affinity, "initial"))
+    if not in_v2 and request.cgroup_paths:
+        plan.steps.append(steps.AwaitHost("", reason="put into the cgroup"))
+        add(steps.JoinCgroup("", path=path, ignore=()) for path in request.cgroup_paths.values())
+    # Spec (config.md#linux-process): `final` once the process is in the container's cgroup.
+    add(_affinity(affinity, "final"))
+
+    # In: all namespaces, then a fork, since only children enter a pid or time namespace.
+    if process.get("apparmorProfile") or process.get("selinuxLabel"):
+        plan.steps.append(steps.OpenProc(""))
+    add(joins)
+    plan.steps.append(steps.ForkInit("", clone_flags=0))
+    if own_user_namespace:
+        plan.steps.append(steps.BecomeRoot(""))
+    plan.steps.append(steps.OpenRoot(""))
+    if request.join_keyring:
+        plan.steps.append(steps.JoinSessionKeyring("", keyring=f"_ses.{request.container_id}"))
+    if process.get("terminal"):
+        add(plan_terminal(process, "", console=False))
+    else:
+        plan.steps.append(steps.NewSession(""))
+        plan.steps.append(steps.ReopenNull(""))
+
+    # The process.
+    opening_label, writing_label = plan_label(process, host, "")
+    add(opening_label)
+    add(plan_personality(config))
+    add(plan_scheduling(process, ""))
+    env = process_env(process)
+    plan.seccomp = seccomp = plan_seccomp(config, host)
+    add(plan_identity(process, host, masks, seccomp, ""))
+    add(plan_home(process, env, ""))
+    plan.steps.append(plan_executable(process, env, ""))
+    add(plan_seccomp_listener(process, masks, seccomp, ""))
+    plan.steps.append(steps.AwaitHost("", reason="limits and terminal"))
+    add(plan_limits(process, ""))
+    if process.get("terminal"):
+        plan.steps.append(steps.SendTerminal("/terminal"))
+    add(writing_label)
+    plan.steps.append(steps.KeepDescriptors("", count=request.preserve_fds, place="start"))
+    add(plan_seccomp_filter(process, masks, seccomp, ""))
+    plan.steps.append(steps.Exec("/args", argv=process["args"], env=env, place="start"))
+    return plan
+
+
+def _affinity(affinity: Mapping[str, str], moment: str) -> Sequence[Step]:
+    cpus = affinity.get(moment)
+    if not cpus:
+        return []
+    pointer = f"/execCPUAffinity/{moment}"
+    return [steps.SetCpuAffinity(pointer, mask=parse_cpus(cpus, pointer), cpus=cpus)]
