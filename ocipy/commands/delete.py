@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from ocipy import log
+from ocipy.signals import SIGKILL
 from ocipy.state import store
 from ocipy.state.destroy import destroy, kill_processes
+from ocipy.state.process import open_process
 from ocipy.state.record import read_record
-from ocipy.state.status import current_status, require_allowed
+from ocipy.state.status import CREATING, current_status, require_allowed
 from ocipy.state.store import ContainerBusyError, ContainerLock, ContainerNotFoundError, RecordError
 
 TYPE_CHECKING = False
@@ -18,6 +20,9 @@ if TYPE_CHECKING:
 # How long another command on the same container may take before we give up: longer than hooks with
 # a sensible timeout, shorter than the patience of those who call us (containerd: 30 seconds).
 _LOCK_SECONDS = 20.0
+
+# How long a create may take to notice that its init was killed, and to clean up.
+_CREATE_SECONDS = 2.0
 
 
 def run(request: Request) -> int:
@@ -39,15 +44,35 @@ def _lock(directory: ContainerDir, *, force: bool) -> ContainerLock:
     except ContainerBusyError:
         if not force:
             raise
-        # A create, say, that waits for its init, or for a hook. Without its process it fails, takes
-        # back what it has made, and lets go of the lock.
-        try:
-            kill_processes(store.load_record(directory))
-        except (ContainerNotFoundError, RecordError):
-            pass  # it has not come that far
-        lock.wait_seconds = _LOCK_SECONDS
-        lock.acquire()
+        _interrupt(lock)
     return lock
+
+
+def _interrupt(lock: ContainerLock) -> None:
+    """Get the lock of a container that another command is at work on, a create that hangs, say.
+
+    Without its init a create fails, takes back what it has made, and lets go of the lock. One that
+    waits for a hook does not even notice: it is killed, and what it had made is in the record.
+    """
+    creating = False
+    try:
+        record = store.load_record(lock.directory)
+        creating = record["status"] == CREATING
+        kill_processes(record)
+    except (ContainerNotFoundError, RecordError):
+        pass  # it has not come that far
+    if creating:
+        lock.wait_seconds = _CREATE_SECONDS
+        try:
+            lock.acquire()
+            return
+        except ContainerBusyError:
+            creator = open_process(*store.lock_holder(lock.directory))
+            if creator is not None:
+                with creator:
+                    creator.send_signal(SIGKILL)
+    lock.wait_seconds = _LOCK_SECONDS
+    lock.acquire()
 
 
 def _delete(lock: ContainerLock, *, force: bool) -> None:

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
         owner: str
         cgroup: NotRequired[CgroupRecord | None]
         poststopDone: NotRequired[bool]
+        noNewKeyring: NotRequired[bool]
         firstStartStep: NotRequired[int]  # index in the plan of the first step after `start`
 
 

@@ -1,6 +1,6 @@
 """One directory per container under the state root, and a lock in it.
 
-    ROOT/ID/lock         flock(2) of the command that is changing the container
+    ROOT/ID/lock         flock(2) of the command that is changing the container; says who that is
     ROOT/ID/state.json   the StateRecord, replaced whole by rename(2): readers take no lock
     ROOT/ID/config.json  the accepted config as it was read; exec, update and hooks never need the
                          bundle again, and changing it there changes nothing
@@ -33,6 +33,7 @@ import time
 
 from ocipy.errors import StateError, errno_text
 from ocipy.json_text import DuplicateName, JsonError, dumps, loads
+from ocipy.state.process import start_ticks
 from ocipy.state.record import read_record
 
 TYPE_CHECKING = False
@@ -130,6 +131,9 @@ class ContainerLock:
             self._flock()
             if not self._names_same_inode():
                 raise self._gone()
+            # Fixed width: whatever was there is overwritten.
+            pid = os.getpid()
+            os.pwrite(self.fd, f"{pid:10} {start_ticks(pid) or 0:20}\n".encode(), 0)
         except BaseException:
             self.release()
             raise
@@ -150,10 +154,11 @@ class ContainerLock:
                 return
             except BlockingIOError:
                 if time.monotonic() >= deadline:
+                    pid, _ = lock_holder(self.directory)
                     raise ContainerBusyError(
-                        f"container {self.directory.id} is busy: another ocipy command is at "
-                        "work on it",
-                        hint=f"'fuser {self.directory.path}/{LOCK}' names the process",
+                        f"container {self.directory.id} is busy: another ocipy command, "
+                        f"process {pid}, is at work on it",
+                        hint=f"'ps -fp {pid}' shows which",
                     ) from None
             # flock(2) has no time-out, and a signal handler for one would outlive this function.
             time.sleep(0.005)
@@ -170,6 +175,15 @@ class ContainerLock:
 
     def _gone(self) -> ContainerNotFoundError:
         return ContainerNotFoundError(f"{NOT_FOUND}: {self.directory.id} was deleted meanwhile")
+
+
+def lock_holder(directory: ContainerDir) -> tuple[int, int]:
+    """Return pid and start ticks of the process that got the lock last; (0, 0) if there is none."""
+    try:
+        pid, ticks = _read(directory, LOCK).split()
+        return int(pid), int(ticks)
+    except (OSError, ValueError):
+        return 0, 0
 
 
 def check_id(container_id: str) -> None:

@@ -132,7 +132,7 @@ def test_the_lock_excludes_others(root: str) -> None:
     make_container(root)
     with ContainerLock(store.find(root, "c1")):
         start = time.monotonic()
-        with pytest.raises(ContainerBusyError, match="c1 is busy"):
+        with pytest.raises(ContainerBusyError, match=f"c1 is busy.*process {os.getpid()}"):
             ContainerLock(store.find(root, "c1"), wait_seconds=0.05).acquire()
         assert time.monotonic() - start > 0.04
     ContainerLock(store.find(root, "c1"), wait_seconds=0).acquire()

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ocipy import cli
-from ocipy.commands import kill
+from ocipy.commands import delete, kill
 from ocipy.errors import HookError
 from ocipy.state import destroy, store
 from ocipy.state import process as process_module
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     Call = Callable[..., tuple[int, str, str]]
 
+REPOSITORY = os.path.abspath(f"{__file__}/../../../..")
 POSTSTOP = '{"hooks": {"poststop": [{"path": "/bin/true"}]}}'
 
 
@@ -237,6 +238,44 @@ def test_force_does_not_wait_for_a_create_that_hangs(
     thread.join(10)
     assert time.monotonic() - start < 10
     assert os.listdir(root) == []
+
+
+def test_force_kills_a_create_that_does_not_even_notice(
+    root: str, call: Call, process: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It waits for a hook without a timeout, say."""
+    monkeypatch.setattr(delete, "_CREATE_SECONDS", 0.05)
+    record = make_container(root, process)
+    code = (
+        f"import sys; sys.path.insert(0, {REPOSITORY!r}); import time\n"
+        "from ocipy.state import store\n"
+        f"lock = store.ContainerLock(store.find({root!r}, 'c1')); lock.acquire()\n"
+        "print(flush=True); time.sleep(1000)\n"
+    )
+    record["status"] = "creating"
+    with ContainerLock(store.find(root, "c1")) as lock:
+        store.save_record(lock, record)
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as creator:
+        assert creator.stdout is not None
+        creator.stdout.readline()
+        assert json.loads(call("state", "c1")[1])["status"] == "creating"
+        assert call("delete", "--force", "c1") == (0, "", "")
+        assert creator.wait(10) == -9
+    assert process.wait(10) == -9
+    assert os.listdir(root) == []
+
+
+def test_force_spares_other_commands_and_names_them(
+    root: str, call: Call, process: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A delete that runs poststop hooks, say: they would run twice."""
+    monkeypatch.setattr(delete, "_LOCK_SECONDS", 0.05)
+    make_container(root, process)
+    with ContainerLock(store.find(root, "c1")):
+        for force in ([], ["--force"]):
+            status, _, err = call("delete", *force, "c1")
+            assert status == 1
+            assert f"busy: another ocipy command, process {os.getpid()}" in err
 
 
 def test_delete_says_so_if_the_process_does_not_end(
