@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/mount.h>
+#include <linux/openat2.h>
 #include <linux/sched.h>
 #include <poll.h>
 #include <sched.h>
@@ -171,6 +172,16 @@ int ocipy_receive(int socket_fd, void *data, size_t length, int *fd, int timeout
 int ocipy_open_tree(const char *path, unsigned int flags)
 {
 	return result(syscall(SYS_open_tree, AT_FDCWD, path, flags | OPEN_TREE_CLOEXEC));
+}
+
+int ocipy_open_in_root(int root_fd, const char *path, uint64_t flags)
+{
+	struct open_how how = {
+		.flags = flags | O_CLOEXEC,
+		.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS,
+	};
+
+	return result(syscall(SYS_openat2, root_fd, path, &how, sizeof(how)));
 }
 
 int ocipy_prlimit(int pid, int resource, uint64_t soft, uint64_t hard)

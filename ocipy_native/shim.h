@@ -39,6 +39,8 @@ int ocipy_spawn_program(const char *path, char **argv, char **env, const char *c
 			int output_fd, int *pidfd);
 
 int ocipy_open_tree(const char *path, unsigned int flags);
+/* openat2(2) with RESOLVE_IN_ROOT: @path can only lead to what is below @root_fd. */
+int ocipy_open_in_root(int root_fd, const char *path, uint64_t flags);
 int ocipy_prlimit(int pid, int resource, uint64_t soft, uint64_t hard);
 int ocipy_prctl(int option, unsigned long argument);
 /* setns(2) of the calling thread, for network devices and hooks of other network namespaces. */

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from ocipy.bundle import Bundle
     from ocipy.host.facts import HostFacts
     from ocipy.plan.create import Plan
+    from ocipy.plan.exec import ExecPlan
     from ocipy.request import Request
     from ocipy.state.record import StateRecord
     from ocipy.state.store import ContainerLock
@@ -76,7 +77,7 @@ def make_container(request: Request, container_id: str, *, start_at_once: bool) 
         OcipyError: it cannot be made; nothing is left of it.
     """
     store.check_id(container_id)
-    preserve_fds, listen_fds = _inherited_fds(request)
+    preserve_fds, listen_fds = inherited_fds(request)
     config_path = request.text("config") or None
     bundle = open_bundle(request.text("bundle") or ".", config_path, strict=request.flag("strict"))
     for warning in bundle.warnings:
@@ -135,19 +136,21 @@ def _make(
     if cgroup is not None:
         record["cgroup"] = cgroup
     record["firstStartStep"] = plan.first_start_step
+    if asked.no_new_keyring:
+        record["noNewKeyring"] = True
 
     lock = store.create(store.open_root(request.root), container_id)
     undo = Undo()
     launch = _prepare(request, plan, host, lock, record, bundle, undo)
     container = Container(bundle, lock, record, launch, undo)
     try:
-        _fill_in_seccomp(plan, root)
+        fill_in_seccomp(plan, root)
         store.save_config(lock.directory, bundle.text)
         store.save_record(lock, record)
         if asked.start_fifo:
             os.mkfifo(store.START_FIFO, 0o600, dir_fd=lock.directory.fd)
         container.launch.run()
-        _tell_caller(request, container.launch)
+        tell_caller(request, container.launch)
     except BaseException:
         container.destroy()
         raise
@@ -219,7 +222,7 @@ def _cgroup_paths(
     return container_cgroups(config, host, container_id)  # type: ignore[arg-type]
 
 
-def _inherited_fds(request: Request) -> tuple[int, int]:
+def inherited_fds(request: Request) -> tuple[int, int]:
     """Return --preserve-fds and LISTEN_FDS, both checked; nothing else is open above 2 yet.
 
     Raises:
@@ -242,7 +245,8 @@ def _inherited_fds(request: Request) -> tuple[int, int]:
     return preserve_fds, listen_fds
 
 
-def _fill_in_seccomp(plan: Plan, root: str) -> None:
+def fill_in_seccomp(plan: Plan | ExecPlan, root: str) -> None:
+    """Compile the profile of a plan, or take it from the cache, for the step that loads it."""
     if plan.seccomp is None:
         return
     from ocipy.spawn.seccomp import compile_filter
@@ -253,7 +257,7 @@ def _fill_in_seccomp(plan: Plan, root: str) -> None:
             step.filter = program
 
 
-def _tell_caller(request: Request, launch: Launch) -> None:
+def tell_caller(request: Request, launch: Launch) -> None:
     """Give the caller the pid, in the ways it asked for, before the container can run."""
     if path := request.text("pid-file"):
         write_pid_file(path, launch.pid)

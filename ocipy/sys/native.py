@@ -143,6 +143,11 @@ def open_tree(path: str, *, recursive: bool) -> int:
     return _check(lib.ocipy_open_tree(os.fsencode(path), flags), path)
 
 
+def open_in_root(root_fd: int, path: str, flags: int) -> int:
+    """openat2(2): open `path` as if `root_fd` were the root, whatever links are on the way."""
+    return _check(lib.ocipy_open_in_root(root_fd, os.fsencode(path), flags), path)
+
+
 def prlimit(pid: int, resource: int, soft: int, hard: int) -> None:
     """prlimit(2); `soft` and `hard` in the resource's own unit, RLIM_INFINITY for no limit."""
     _check(lib.ocipy_prlimit(pid, resource, soft, hard))

@@ -1,0 +1,43 @@
+"""The cgroups of a process that joins a running container."""
+
+from __future__ import annotations
+
+from ocipy.errors import UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ocipy.state.record import CgroupRecord
+
+
+def exec_cgroups(record: CgroupRecord | None, options: Sequence[str]) -> dict[str, str]:
+    """Return the directories that a process of `exec` goes into, by hierarchy.
+
+    Args:
+        record: the container's cgroup; None if it has none of its own.
+        options: what `--cgroup` gave: PATH for all hierarchies, or CONTROLLER[,CONTROLLER]:PATH
+            for one of v1; below the container's cgroup, as with runc.
+
+    Raises:
+        UsageError: a path that leads out of the container's cgroup, or an unknown controller.
+    """
+    paths = dict(record["paths"]) if record else {}
+    for option in options:
+        controllers, colon, path = option.rpartition(":")
+        if ".." in path.split("/") or "\0" in path:
+            raise UsageError(f"bad --cgroup {option!r}: the path must stay below the container's")
+        below = path.strip("/")
+        wanted = set(controllers.split(",")) if colon else None
+        hit = False
+        for key in paths:
+            if wanted is None or wanted & set(key.split(",")):
+                hit = True
+                if below:
+                    paths[key] = f"{(record or {'paths': paths})['paths'][key]}/{below}"
+        if not hit:
+            raise UsageError(
+                f"bad --cgroup {option!r}: the container has no cgroup of that controller",
+                hint=f"it has {', '.join(key or 'cgroup2' for key in paths) or 'none'}",
+            )
+    return paths

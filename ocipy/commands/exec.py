@@ -1,0 +1,90 @@
+"""`exec`: one more process in a container that runs."""
+
+from __future__ import annotations
+
+import os
+
+from ocipy import log
+from ocipy.cgroup.exec_paths import exec_cgroups
+from ocipy.errors import OcipyError, UsageError
+from ocipy.host.probe import probe_host
+from ocipy.plan.exec import ExecRequest, plan_exec
+from ocipy.spawn.console import check_terminal_options
+from ocipy.spawn.container import fill_in_seccomp, inherited_fds, tell_caller
+from ocipy.spawn.exec_process import process_of
+from ocipy.spawn.host_steps import HostSteps
+from ocipy.spawn.launch import Launch
+from ocipy.spawn.undo import Undo
+from ocipy.state import store
+from ocipy.state.record import oci_state
+from ocipy.state.status import PAUSED, RUNNING, current_status, require_allowed
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ocipy.config._generated_types import Config
+    from ocipy.request import Request
+
+
+def run(request: Request) -> int:
+    """Return the exit status of the process, 128+n for signal n; 0 with --detach."""
+    preserve_fds, _ = inherited_fds(request)
+    directory = store.find(store.root_path(request.root), request.args[0])
+    record = store.load_record(directory)
+    status = current_status(directory, record)
+    if not (status == PAUSED and request.flag("ignore-paused")):
+        require_allowed("exec", status, directory.id)
+    config: Config = store.load_config(directory)  # type: ignore[assignment]
+    process, text, file_name = process_of(request, config, record["pid"])
+    check_terminal_options(
+        terminal=bool(process.get("terminal")),
+        detached=request.flag("detach"),
+        console_socket=request.text("console-socket"),
+    )
+    host = probe_host()
+    asked = ExecRequest(
+        directory.id,
+        pid=record["pid"],
+        cgroup_paths=exec_cgroups(record.get("cgroup"), request.texts("cgroup")),
+        preserve_fds=preserve_fds,
+        join_keyring=not record.get("noNewKeyring"),
+    )
+    undo = Undo()
+    try:
+        plan = plan_exec(config, process, host, asked)
+        for pointer, warning in plan.warnings:
+            log.warning(f"{warning} ({pointer})")
+        fill_in_seccomp(plan, store.root_path(request.root))
+        host_steps = HostSteps(
+            config,
+            undo,
+            state=lambda status, pid: {**oci_state(record, RUNNING, record["pid"])},
+            on_created=lambda pid: None,
+            console_socket=request.text("console-socket"),
+        )
+        launch = Launch(
+            plan.steps,
+            undo,
+            host_steps.execute,
+            privileged=host.privileged,
+            cgroup_path=plan.cgroup_path,
+            on_pid=lambda pid: None,
+        )
+        launch.run()
+        tell_caller(request, launch)
+        launch.go()
+        launch.await_exec()
+    except BaseException as error:
+        for problem in undo.run():
+            log.warning(f"while cleaning up: {problem}")
+        if isinstance(error, OcipyError) and error.pointer and not error.location and text:
+            from ocipy.schema.report import describe_faults
+
+            describe_faults(error, text, file_name)
+        raise
+    if request.flag("detach"):
+        launch.close()
+        return 0
+    from ocipy.spawn.foreground import wait_in_foreground
+
+    log.flush_warnings()
+    return wait_in_foreground(launch)
