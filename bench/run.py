@@ -55,6 +55,7 @@ def make_bundle(bundle: Path, ocipy: str, *args: str) -> None:
     subprocess.run([ocipy, "spec", "--bundle", str(bundle)], check=True)
     path = bundle / "config.json"
     config = json.loads(path.read_text())
+    config["ociVersion"] = "1.0.2"  # what all of them know
     config["process"].update(terminal=False, args=list(args))
     path.write_text(json.dumps(config))
 
