@@ -1,7 +1,11 @@
 """Where the launcher enters: python3 -I -S -X ocipy_path=DIRS .../ocipy/__main__.py ARGUMENTS."""
 
+import gc
 import posix
 import sys
+
+# A command lives for milliseconds and makes few cycles: looking for them takes 1 ms of `create`.
+gc.disable()
 
 launcher = sys._xoptions
 if "ocipy_path" in launcher:
