@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/close_range.h>
 #include <linux/mount.h>
 #include <linux/openat2.h>
 #include <linux/sched.h>
@@ -48,6 +49,8 @@ int ocipy_spawn_init(int init_fd, int plan_fd, int sync_fd, uint64_t clone_flags
 	if (pid != 0)
 		return result(pid);
 	/* In the child, a copy of the interpreter: nothing of Python runs from here to the exec. */
+	/* What our caller has left open is not for a container that may wait for hours. */
+	syscall(SYS_close_range, 3U, ~0U, CLOSE_RANGE_CLOEXEC);
 	fcntl(plan_fd, F_SETFD, 0);
 	fcntl(sync_fd, F_SETFD, 0);
 	for (size_t i = 0; i < inherit_count; i++)

@@ -154,11 +154,11 @@ class SetOomScoreAdj(Step):
         self.score = score
 
 
-class SetRlimit(Step):
+class SetRlimitFromOutside(Step):
     """limit {kind} to {soft:rlim} (hard {hard:rlim})."""
 
     __slots__ = ("kind", "resource", "soft", "hard")
-    operation = "set_rlimit"
+    operation = "set_rlimit_from_outside"
     code = 0x0004
     template = "limit {kind} to {soft:rlim} (hard {hard:rlim})"
     spec = "config.md#posix-process"
@@ -1665,6 +1665,34 @@ class FindExecutable(Step):
         self.place = place
         self.name = name
         self.candidates = candidates
+
+
+class SetRlimit(Step):
+    """limit {kind} to {soft:rlim} (hard {hard:rlim})."""
+
+    __slots__ = ("kind", "resource", "soft", "hard")
+    operation = "set_rlimit"
+    code = 0x0413
+    template = "limit {kind} to {soft:rlim} (hard {hard:rlim})"
+    spec = "config.md#posix-process"
+    calls = ("prlimit",)
+    kinds = (("kind", "str"), ("resource", "int"), ("soft", "int"), ("hard", "int"))
+
+    def __init__(
+        self,
+        source: str,
+        *,
+        kind: str,
+        resource: int,
+        soft: int,
+        hard: int,
+    ) -> None:
+        self.source = source
+        self.place = "init"
+        self.kind = kind
+        self.resource = resource
+        self.soft = soft
+        self.hard = hard
 
 
 class FindHome(Step):

@@ -25,8 +25,9 @@ from ocipy.plan.process import (
     plan_executable,
     plan_home,
     plan_label,
-    plan_limits,
+    plan_oom_score,
     plan_personality,
+    plan_rlimits,
     plan_scheduling,
     process_env,
 )
@@ -94,11 +95,11 @@ def plan_create(config: Config, host: HostFacts, request: CreateRequest) -> Plan
     if entering:
         add([entering[0], *joining] if joining else [])
         add(entering[1:])
-    outside = [*([] if entering else joining), *plan_id_maps(config, host, namespaces)]
-    outside += _network_devices(config)
-    if outside:
+    settling = [*([] if entering else joining), *plan_id_maps(config, host, namespaces)]
+    settling += _network_devices(config)
+    if settling:
         plan.steps.append(steps.AwaitHost("", reason="cgroup, id maps and network devices"))
-        add(outside)
+        add(settling)
 
     # Inside: the namespaces' own settings.
     if namespaces.has(CLONE_NEWUSER):
@@ -139,13 +140,17 @@ def plan_create(config: Config, host: HostFacts, request: CreateRequest) -> Plan
     add(plan_scheduling(process, "/process"))
     env = process_env(process, _listen_env(request))
     plan.seccomp = seccomp = plan_seccomp(config, host)
+    inside, outside = plan_rlimits(
+        process, host, "/process", own_user_namespace=namespaces.has(CLONE_NEWUSER)
+    )
+    add(inside)
     add(plan_identity(process, host, masks, seccomp, "/process"))
     if process["args"]:
         add(plan_home(process, env, "/process"))
         plan.steps.append(plan_executable(process, env, "/process"))
     add(plan_seccomp_listener(process, masks, seccomp, "/process"))
     plan.steps.append(steps.AwaitHost("", reason="limits, terminal, and the record"))
-    add(plan_limits(process, "/process"))
+    add([*outside, *plan_oom_score(process, "/process")])
     add(plan_late_limits(config, host, request))
     if process.get("terminal"):
         plan.steps.append(steps.SendTerminal("/process/terminal"))

@@ -117,7 +117,14 @@ def _plan_device(config: Config, host: HostFacts, source: str, device: Device) -
             f"{path!r} cannot be made here, and bound only in a mount namespace",
             hint='add {"type": "mount"} to linux.namespaces',
         )
-    tree = HostFd(path, "tree") if host.privileged else None
+    tree = None
+    if host.privileged:
+        tree = HostFd(
+            path,
+            "block" if device["type"] == "b" else "char",
+            os.makedev(major, minor),
+            wanted_by=source,
+        )
     return steps.BindDevice(
         source, tree=tree, device=path, path=path, mode=mode, major=major, minor=minor, keep=keep
     )

@@ -13,8 +13,9 @@ from ocipy.plan.process import (
     plan_executable,
     plan_home,
     plan_label,
-    plan_limits,
+    plan_oom_score,
     plan_personality,
+    plan_rlimits,
     plan_scheduling,
     process_env,
 )
@@ -127,7 +128,11 @@ def plan_exec(config: Config, process: Process, host: HostFacts, request: ExecRe
     plan.steps.append(steps.ForkInit("", clone_flags=0))
     if own_user_namespace:
         plan.steps.append(steps.BecomeRoot(""))
-    plan.steps.append(steps.OpenRoot(""))
+    if any(step.clone_flag == CLONE_NEWNS for step in joins):
+        plan.steps.append(steps.OpenRoot("", path="/"))
+    else:
+        # Without a mount namespace of its own the container has a changed root.
+        plan.steps += [steps.OpenRoot("", path=f"/proc/{request.pid}/root"), steps.ChangeRoot("")]
     if request.join_keyring:
         plan.steps.append(steps.JoinSessionKeyring("", keyring=f"_ses.{request.container_id}"))
     if process.get("terminal"):
@@ -143,12 +148,14 @@ def plan_exec(config: Config, process: Process, host: HostFacts, request: ExecRe
     add(plan_scheduling(process, ""))
     env = process_env(process)
     plan.seccomp = seccomp = plan_seccomp(config, host)
+    inside, outside = plan_rlimits(process, host, "", own_user_namespace=own_user_namespace)
+    add(inside)
     add(plan_identity(process, host, masks, seccomp, ""))
     add(plan_home(process, env, ""))
     plan.steps.append(plan_executable(process, env, ""))
     add(plan_seccomp_listener(process, masks, seccomp, ""))
     plan.steps.append(steps.AwaitHost("", reason="limits and terminal"))
-    add(plan_limits(process, ""))
+    add([*outside, *plan_oom_score(process, "")])
     if process.get("terminal"):
         plan.steps.append(steps.SendTerminal("/terminal"))
     add(writing_label)

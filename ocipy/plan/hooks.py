@@ -1,9 +1,9 @@
 """Hooks: where each kind runs, and what it is given.
 
-    prestart, createRuntime      on the host, while init waits, after the mounts are made
-    createContainer              by init, in the container's namespaces, before pivot_root
-    startContainer               by init, after `start`, right before the program
-    poststart, poststop          on the host, by `start` and `delete`
+prestart, createRuntime      on the host, while init waits, after the mounts are made
+createContainer              by init, in the container's namespaces, before pivot_root
+startContainer               by init, after `start`, right before the program
+poststart, poststop          on the host, by `start` and `delete`
 """
 
 from __future__ import annotations

@@ -202,10 +202,12 @@ class _MountPlanner:
         flags = AT_RECURSIVE if self.options.recursive else 0
         mapping = self._id_mapping()
         if mapping is None:
-            return HostFd(path, "tree", flags) if self.host.privileged else None
+            if not self.host.privileged:
+                return None
+            return HostFd(path, "tree", flags, wanted_by=self.source)
         if self.options.idmap == "ridmap":
             flags |= IDMAP_RECURSIVE
-        return HostFd(path, "tree", flags, mapping.mappings, mapping.userns)
+        return HostFd(path, "tree", flags, mapping.mappings, mapping.userns, self.source)
 
     def _id_mapping(self) -> HostFd | None:
         """Return the user namespace whose ids the mount shall have; None if it is not asked for."""

@@ -6,7 +6,7 @@ from _struct import pack  # type: ignore[import-not-found, unused-ignore]
 
 from ocipy.errors import ConfigError, UnsupportedError
 from ocipy.plan import _generated_steps as steps
-from ocipy.sys.constants import RLIMITS
+from ocipy.sys.constants import CAP_SYS_RESOURCE, RLIMITS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -79,8 +79,16 @@ def plan_scheduling(process: Process, base: str) -> list[Step]:
     return plan
 
 
-def plan_limits(process: Process, base: str) -> list[Step]:
-    """Return the host's steps for rlimits and oomScoreAdj: raising them may take its privileges."""
+def plan_rlimits(
+    process: Process, host: HostFacts, base: str, *, own_user_namespace: bool
+) -> tuple[list[Step], list[Step]]:
+    """Return the steps of init, before it gives up its privileges, and those of the host.
+
+    Raising a hard limit takes CAP_SYS_RESOURCE outside of every user namespace: from in there init
+    could not, and the host does it, once init needs no more descriptors or memory itself.
+    """
+    outside = own_user_namespace and bool(host.capabilities >> CAP_SYS_RESOURCE & 1)
+    step_class = steps.SetRlimitFromOutside if outside else steps.SetRlimit
     plan: list[Step] = []
     for i, limit in enumerate(process.get("rlimits", [])):
         resource = RLIMITS.get(limit["type"])
@@ -88,7 +96,7 @@ def plan_limits(process: Process, base: str) -> list[Step]:
             # Spec (config.md#posix-process): MUST generate an error for a value it cannot map.
             raise ConfigError(f"{base}/rlimits/{i}/type", f"no such limit: {limit['type']!r}")
         plan.append(
-            steps.SetRlimit(
+            step_class(
                 f"{base}/rlimits/{i}",
                 kind=limit["type"],
                 resource=resource,
@@ -96,11 +104,14 @@ def plan_limits(process: Process, base: str) -> list[Step]:
                 hard=limit["hard"],
             )
         )
+    return ([], plan) if outside else (plan, [])
+
+
+def plan_oom_score(process: Process, base: str) -> list[Step]:
+    """Return the host's step for oomScoreAdj: a lower one takes its privileges."""
     # Spec (config.md#linux-process): if it is not set, the runtime MUST NOT change it.
     score = process.get("oomScoreAdj")
-    if score is not None:
-        plan.append(steps.SetOomScoreAdj(f"{base}/oomScoreAdj", score=score))
-    return plan
+    return [] if score is None else [steps.SetOomScoreAdj(f"{base}/oomScoreAdj", score=score)]
 
 
 def plan_user(process: Process, base: str, *, may_set_groups: bool) -> list[Step]:

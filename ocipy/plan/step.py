@@ -15,12 +15,18 @@ class HostFd:
     is seen outside; "userns" is a user namespace for an idmapped mount; "fifo" and "namespace" are
     files that must be of that type.
 
+    "char" and "block" are the device with the number `flags`, as a "tree": at `path` or wherever the
+    host has it.
+
     A "userns" is the one at the path `userns`, or else one made for `mappings`, a pair of tuples of
     lines of uid_map and gid_map. A "tree" with either is idmapped by it: only the host may do that;
     IDMAP_RECURSIVE in `flags` maps what is mounted below, too.
+
+    A "tree" can be put in one place only, so that two steps with the same source need two. They
+    differ in `wanted_by`, the JSON pointer of the step.
     """
 
-    __slots__ = ("flags", "kind", "mappings", "path", "userns")
+    __slots__ = ("flags", "kind", "mappings", "path", "userns", "wanted_by")
 
     def __init__(
         self,
@@ -29,12 +35,14 @@ class HostFd:
         flags: int = 0,
         mappings: tuple[tuple[str, ...], tuple[str, ...]] = ((), ()),
         userns: str = "",
+        wanted_by: str = "",
     ) -> None:
         self.path = path
         self.kind = kind
         self.flags = flags
         self.mappings = mappings
         self.userns = userns
+        self.wanted_by = wanted_by
 
     @property
     def is_idmapped(self) -> bool:
@@ -50,7 +58,7 @@ class HostFd:
         )
 
     def __hash__(self) -> int:
-        return hash((self.path, self.kind, self.flags, self.mappings, self.userns))
+        return hash((self.path, self.kind, self.flags, self.wanted_by))
 
 
 class Step:

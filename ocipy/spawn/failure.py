@@ -27,6 +27,7 @@ EXEC_FAILED = _PREFIX + "exec {name}: {why}"
 _HINTS = {
     ("change_directory", errno.ENOENT): "the directory must be inside the root filesystem",
     ("change_directory", errno.EACCES): "the user has no search permission on it",
+    ("set_rlimit_from_outside", errno.EPERM): "raising a hard limit takes CAP_SYS_RESOURCE",
     ("set_rlimit", errno.EPERM): "raising a hard limit takes CAP_SYS_RESOURCE on the host",
     ("set_oom_score_adj", errno.EACCES): "a lower score than ours takes CAP_SYS_RESOURCE",
     ("set_scheduler", errno.EPERM): "real-time policies take CAP_SYS_NICE and a cgroup that has "

@@ -59,6 +59,8 @@ def _open(step: Step, host_fd: HostFd) -> int:
             return _open_tree(host_fd)
         if kind == "userns":
             return _open_userns(host_fd)
+        if kind in ("char", "block"):
+            return native.open_tree(_device_path(host_fd), recursive=False)
         if kind == "fifo":
             return _open_fifo(path)
         return os.open(path, host_fd.flags | os.O_RDONLY | os.O_CLOEXEC)
@@ -73,6 +75,30 @@ def _open_fifo(path: str) -> int:
         os.close(fd)
         raise OSError(errno.EINVAL, "not a fifo", path)
     return fd
+
+
+def _device_path(host_fd: HostFd) -> str:
+    """Return where the host has a device: at the path it gets in the container, or anywhere."""
+    is_kind = stat.S_ISCHR if host_fd.kind == "char" else stat.S_ISBLK
+    number = host_fd.flags
+    try:
+        status = os.stat(host_fd.path)
+        if is_kind(status.st_mode) and status.st_rdev == number:
+            return host_fd.path
+    except FileNotFoundError:
+        pass
+    # sysfs(5): the kernel's own name of a device, which is its name in devtmpfs.
+    place = f"/sys/dev/{host_fd.kind}/{os.major(number)}:{os.minor(number)}/uevent"
+    try:
+        fd = os.open(place, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return host_fd.path
+    with open(fd, encoding="utf-8") as uevent:
+        for line in uevent:
+            key, _, name = line.strip().partition("=")
+            if key == "DEVNAME":
+                return f"/dev/{name}"
+    return host_fd.path
 
 
 class _IdMapError(OSError):
@@ -130,7 +156,7 @@ def _write(path: str, text: str) -> None:
         os.close(fd)
 
 
-_CALLS = {"tree": "open_tree", "userns": "clone3"}
+_CALLS = {"tree": "open_tree", "char": "open_tree", "block": "open_tree", "userns": "clone3"}
 
 
 def _failure(step: Step, host_fd: HostFd, error: OSError) -> OcipyError:
@@ -146,7 +172,7 @@ def _failure(step: Step, host_fd: HostFd, error: OSError) -> OcipyError:
         return StepError(step, "mount_setattr", code, detail=host_fd.path, hint=hint)
     if host_fd.kind == "namespace":
         hint = "the path must lead to a namespace of a process that runs, as in /proc/PID/ns"
-    elif host_fd.kind != "tree":
+    elif _CALLS.get(host_fd.kind) != "open_tree":
         hint = ""
     elif code == errno.ENOENT:
         hint = f"{_first_missing(host_fd.path)!r} does not exist on the host"

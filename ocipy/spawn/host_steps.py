@@ -46,7 +46,7 @@ class HostSteps:
 
     def execute(self, step: Step, launch: Launch) -> None:
         """Run one step. Raises OSError, which launch.py words, or an OcipyError."""
-        if isinstance(step, steps.SetRlimit):
+        if isinstance(step, steps.SetRlimitFromOutside):
             native.prlimit(launch.pid, step.resource, step.soft, step.hard)
         elif isinstance(step, steps.SetOomScoreAdj):
             _write(f"/proc/{launch.pid}/oom_score_adj", str(step.score))

@@ -160,6 +160,11 @@ class Launch:
             init_fd = native.sealed_memfd("ocipy-init", _read_init(), executable=True)
             self._sync_fd, init_sync_fd = native.socketpair()
             cgroup_fd = -1
+            kept = max(
+                (step.count for step in self.steps if isinstance(step, steps.KeepDescriptors)),
+                default=0,
+            )
+            inherit = [*fds.values(), *range(3, 3 + kept)]
             try:
                 if self.cgroup_path:
                     cgroup_fd = os.open(
@@ -167,7 +172,7 @@ class Launch:
                     )
                 self._undo.push(self._kill)
                 self.pid, self.pidfd = native.spawn_init(
-                    init_fd, plan_fd, init_sync_fd, step.clone_flags, cgroup_fd, list(fds.values())
+                    init_fd, plan_fd, init_sync_fd, step.clone_flags, cgroup_fd, inherit
                 )
             finally:
                 for fd in (plan_fd, init_fd, init_sync_fd, cgroup_fd):

@@ -19,9 +19,7 @@ if TYPE_CHECKING:
     from ocipy.state.store import ContainerDir
 
 
-def start_init(
-    directory: ContainerDir, record: StateRecord, config: Config
-) -> None:
+def start_init(directory: ContainerDir, record: StateRecord, config: Config) -> None:
     """Let init go, and wait until it has become the program; then remove the fifo.
 
     Raises:
@@ -60,9 +58,7 @@ def _hear(fifo: int, pidfd: int, record: StateRecord, config: Config) -> None:
             raise StateError("cannot start a container that has stopped")
 
 
-def _failure(
-    message: sync.Message, record: StateRecord, config: Config
-) -> OcipyError:
+def _failure(message: sync.Message, record: StateRecord, config: Config) -> OcipyError:
     """Word a failure by the steps after `start`, planned again from what create was given."""
     from ocipy.host.probe import probe_host
     from ocipy.plan.capabilities import plan_capabilities

@@ -42,8 +42,8 @@ class Message:
     __slots__ = ("call", "detail", "error", "fd", "kind", "nsec", "step", "value")
 
     def __init__(self, data: bytes, fd: int = -1) -> None:
-        self.kind, self.step, self.call, self.error, self.value, self.nsec, detail = (
-            _LAYOUT.unpack(data)
+        self.kind, self.step, self.call, self.error, self.value, self.nsec, detail = _LAYOUT.unpack(
+            data
         )
         # Part of it may be what a hook of the container's image printed.
         self.detail: str = detail.partition(b"\0")[0].decode("utf-8", "replace").strip()

@@ -81,6 +81,7 @@ CAPABILITIES = (
 )
 CAP_SETPCAP = 8
 CAP_SYS_ADMIN = 21
+CAP_SYS_RESOURCE = 24
 
 # include/uapi/asm-generic/resource.h; equal on x86_64 and aarch64.
 RLIMITS = {

@@ -328,6 +328,13 @@ struct find_executable_args {
 	const char *const *candidates;
 };
 
+struct set_rlimit_args {
+	const char *kind;
+	int64_t resource;
+	int64_t soft;
+	int64_t hard;
+};
+
 struct find_home_args {
 	int64_t uid;
 };
@@ -409,6 +416,7 @@ union op_args {
 	struct set_capabilities_args set_capabilities;
 	struct change_directory_args change_directory;
 	struct find_executable_args find_executable;
+	struct set_rlimit_args set_rlimit;
 	struct find_home_args find_home;
 	struct open_exec_label_args open_exec_label;
 	struct write_exec_label_args write_exec_label;
@@ -508,6 +516,8 @@ int op_change_directory(struct init_ctx *ctx, const struct change_directory_args
 	                        struct step_report *report);
 int op_find_executable(struct init_ctx *ctx, const struct find_executable_args *args,
 	                       struct step_report *report);
+int op_set_rlimit(struct init_ctx *ctx, const struct set_rlimit_args *args,
+	                  struct step_report *report);
 int op_find_home(struct init_ctx *ctx, const struct find_home_args *args,
 	                 struct step_report *report);
 int op_open_exec_label(struct init_ctx *ctx, const struct open_exec_label_args *args,
@@ -1124,6 +1134,21 @@ static int run_find_executable(struct init_ctx *ctx, const union op_args *args,
 	return op_find_executable(ctx, &args->find_executable, report);
 }
 
+static int decode_set_rlimit(struct cursor *cursor, union op_args *args)
+{
+	args->set_rlimit.kind = cursor_string(cursor);
+	args->set_rlimit.resource = cursor_int(cursor);
+	args->set_rlimit.soft = cursor_int(cursor);
+	args->set_rlimit.hard = cursor_int(cursor);
+	return cursor_end(cursor);
+}
+
+static int run_set_rlimit(struct init_ctx *ctx, const union op_args *args,
+		struct step_report *report)
+{
+	return op_set_rlimit(ctx, &args->set_rlimit, report);
+}
+
 static int decode_find_home(struct cursor *cursor, union op_args *args)
 {
 	args->find_home.uid = cursor_int(cursor);
@@ -1273,6 +1298,7 @@ static const struct operation {
 	{ 0x0409, decode_set_capabilities, run_set_capabilities },
 	{ 0x040a, decode_change_directory, run_change_directory },
 	{ 0x040b, decode_find_executable, run_find_executable },
+	{ 0x0413, decode_set_rlimit, run_set_rlimit },
 	{ 0x0412, decode_find_home, run_find_home },
 	{ 0x040c, decode_open_exec_label, run_open_exec_label },
 	{ 0x040d, decode_write_exec_label, run_write_exec_label },

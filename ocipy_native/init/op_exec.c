@@ -156,6 +156,16 @@ int op_keep_descriptors(struct init_ctx *ctx, const struct keep_descriptors_args
 	return 0;
 }
 
+static void close_context_fds(struct init_ctx *ctx)
+{
+	int *const fds[] = { &ctx->proc_fd, &ctx->devnull_fd, &ctx->rootfs_fd };
+
+	for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++) {
+		close_owned_fd(fds[i]);
+		*fds[i] = -1;
+	}
+}
+
 /*
  * Opening a fifo for writing blocks until somebody opens it for reading: `start` does. From here on
  * it is `start` that hears of failures, and the end of file at execve that tells it of success.
@@ -170,8 +180,7 @@ int op_await_start(struct init_ctx *ctx, const struct await_start_args *args,
 	if (fds < 0)
 		return fail(report, CALL_OPENAT, fds);
 	/* While we wait, nothing of the host's stays open but the fifo and this directory. */
-	close(ctx->proc_fd);
-	ctx->proc_fd = -1;
+	close_context_fds(ctx);
 	close(ctx->sync_fd);
 	ctx->sync_fd = -1;
 	do {

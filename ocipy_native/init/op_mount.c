@@ -290,6 +290,13 @@ static int set_bind_attributes(int mount_fd, const struct mount_bind_args *args,
 	return rc < 0 ? fail(report, CALL_MOUNT_SETATTR, rc) : 0;
 }
 
+static bool is_directory(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
 int op_mount_bind(struct init_ctx *ctx, const struct mount_bind_args *args,
 		  struct step_report *report)
 {
@@ -312,6 +319,10 @@ int op_mount_bind(struct init_ctx *ctx, const struct mount_bind_args *args,
 	target = checked_target(ctx, fd, args->on_proc, report);
 	if (target < 0)
 		return target;
+	/* The kernel's word for a file on a directory is EINVAL, which says nothing. */
+	if (!S_ISDIR(st.st_mode) && is_directory(target))
+		return fail_detail(report, CALL_MOVE_MOUNT, -ENOTDIR,
+				   "the source is a file, the destination a directory");
 	rc = set_bind_attributes(mount_fd, args, report);
 	return rc < 0 ? rc : place_mount(mount_fd, target, args->propagation, report);
 }

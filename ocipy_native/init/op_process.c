@@ -80,6 +80,16 @@ int op_set_memory_policy(struct init_ctx *ctx, const struct set_memory_policy_ar
 	return rc < 0 ? fail(report, CALL_SET_MEMPOLICY, rc) : 0;
 }
 
+int op_set_rlimit(struct init_ctx *ctx, const struct set_rlimit_args *args,
+		  struct step_report *report)
+{
+	uint64_t limit[2] = { (uint64_t)args->soft, (uint64_t)args->hard };
+	int rc = sys_result(syscall(SYS_prlimit64, 0, (int)args->resource, limit, NULL));
+
+	(void)ctx;
+	return rc < 0 ? fail(report, CALL_PRLIMIT, rc) : 0;
+}
+
 int op_set_umask(struct init_ctx *ctx, const struct set_umask_args *args,
 		 struct step_report *report)
 {
