@@ -88,7 +88,7 @@ def overlay() -> str:
 
 
 def veth() -> str:
-    return _output("unshare", "-n", "ip", "link", "add", "a", "type", "veth", "peer", "name", "b")
+    return _output("unshare", "-n", "ip", "link", "add", "v0", "type", "veth", "peer", "name", "v1")
 
 
 def personality_linux32() -> str:

@@ -53,6 +53,7 @@ if TYPE_CHECKING:
 
 
 # include/uapi/linux/if.h, if_addr.h, rtnetlink.h
+_IFNAMSIZ = 15
 _IFF_UP = 1
 _IFA_F_PERMANENT = 0x80
 _IFA_F_TO_KEEP = 0x02 | 0x200  # NODAD, NOPREFIXROUTE: how it was asked for, not how it is
@@ -164,9 +165,18 @@ class _MovedDevice:
         for address in self.addresses:
             # Spec: all permanent addresses of any family with global scope MUST be preserved.
             if _flags(address) & _IFA_F_PERMANENT and address["scope"] == _RT_SCOPE_UNIVERSE:
-                _add_address(container, index, address)
+                _add_address(container, index, address, self._label(container, index, address))
         # Spec: the device MUST be set up after moving it.
         container.link("set", index=index, state="up")
+
+    def _label(self, container: Route, index: int, address: Message) -> str:
+        """Return the label of an address after the renaming, as the kernel itself changes it."""
+        label = str(address.get_attr("IFA_LABEL") or "")
+        device, colon, suffix = label.partition(":")
+        if not colon or device != self.step.device:
+            return ""  # the name of the device, which is the default
+        (link,) = container.link("get", index=index)
+        return f"{link.get_attr('IFLA_IFNAME')}:{suffix}"[:_IFNAMSIZ]
 
     def put_back(self) -> None:
         """Undo whatever of it happened."""
@@ -193,7 +203,8 @@ class _MovedDevice:
         # The kernel makes some addresses by itself: before the device is up, they are in the way of
         # nothing, and after it, they are there.
         for address in self.addresses:
-            _ignoring_present(_add_address, host, index, address)
+            label = str(address.get_attr("IFA_LABEL") or "")
+            _ignoring_present(_add_address, host, index, address, label)
         if self.up:
             host.link("set", index=index, state="up")
         for route in self.routes:
@@ -222,8 +233,10 @@ def _attributes(message: Message, names: dict[str, str]) -> dict[str, object]:
     return {name: value for name, value in values.items() if value is not None}
 
 
-def _add_address(socket: Route, index: int, address: Message) -> None:
+def _add_address(socket: Route, index: int, address: Message, label: str) -> None:
     what = _attributes(address, _ADDRESS_ATTRIBUTES)
+    if label:
+        what["label"] = label
     lifetimes = address.get_attr("IFA_CACHEINFO")
     if isinstance(lifetimes, dict) and not _flags(address) & _IFA_F_PERMANENT:
         what |= {"preferred": lifetimes["ifa_preferred"], "valid": lifetimes["ifa_valid"]}
@@ -252,10 +265,10 @@ def _add_route(socket: Route, index: int, route: Message) -> None:
 
 
 def _ignoring_present(
-    add: Callable[[Route, int, Message], None], socket: Route, index: int, message: Message
+    add: Callable[..., None], socket: Route, index: int, message: Message, *more: str
 ) -> None:
     try:
-        add(socket, index, message)
+        add(socket, index, message, *more)
     except NetlinkError as error:
         if error.code != errno.EEXIST:
             raise
