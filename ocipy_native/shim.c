@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <linux/close_range.h>
 #include <linux/mount.h>
 #include <linux/openat2.h>
@@ -24,6 +25,25 @@
 static int result(long rc)
 {
 	return rc < 0 ? -errno : (int)rc;
+}
+
+/*
+ * In a user namespace without maps we have every capability and no user id, and execve(2) lets nobody
+ * but its root keep them, unless they are ambient.
+ */
+static void keep_capabilities(void)
+{
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct sets[2];
+
+	if (syscall(SYS_capget, &header, sets) < 0)
+		return;
+	for (int i = 0; i < 2; i++)
+		sets[i].inheritable = sets[i].permitted;
+	syscall(SYS_capset, &header, sets);
+	for (unsigned long cap = 0; cap < 64; cap++)
+		if (sets[cap / 32].permitted >> cap % 32 & 1)
+			prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, cap, 0, 0);
 }
 
 int ocipy_spawn_init(int init_fd, int plan_fd, int sync_fd, uint64_t clone_flags, int cgroup_fd,
@@ -55,6 +75,8 @@ int ocipy_spawn_init(int init_fd, int plan_fd, int sync_fd, uint64_t clone_flags
 	fcntl(sync_fd, F_SETFD, 0);
 	for (size_t i = 0; i < inherit_count; i++)
 		fcntl(inherit[i], F_SETFD, 0);
+	if (clone_flags & CLONE_NEWUSER)
+		keep_capabilities();
 	syscall(SYS_execveat, init_fd, "", argv, envp, AT_EMPTY_PATH);
 	_exit(127);
 }

@@ -15,8 +15,8 @@ class HostFd:
     is seen outside; "userns" is a user namespace for an idmapped mount; "fifo" and "namespace" are
     files that must be of that type.
 
-    "char" and "block" are the device with the number `flags`, as a "tree": at `path` or wherever the
-    host has it.
+    "char" and "block" are the device with the number `flags`, as a "tree": at `path`, or wherever
+    the host has it.
 
     A "userns" is the one at the path `userns`, or else one made for `mappings`, a pair of tuples of
     lines of uid_map and gid_map. A "tree" with either is idmapped by it: only the host may do that;
