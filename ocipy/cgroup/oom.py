@@ -1,0 +1,73 @@
+"""Waiting for a container to run out of memory, or to end.
+
+v1: an eventfd registered in cgroup.event_control becomes readable when the cgroup runs out of
+memory, and once more when it is removed (memory.txt, "OOM Control"). v2: the kernel wakes who polls
+memory.events; its counter `oom_kill` says how many processes were killed.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import time
+
+from ocipy.cgroup.files import read_key, write_file
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Self
+
+
+class OomWatch:
+    """Tells when the container runs out of memory. A context manager."""
+
+    __slots__ = ("_eventfd", "_file", "_kills", "_poll", "_watched")
+
+    def __init__(self, paths: Mapping[str, str]) -> None:
+        """Begin to watch.
+
+        Raises:
+            OSError: there is no memory controller for this container.
+        """
+        self._poll = select.poll()
+        self._watched = self._eventfd = -1
+        memory = next((p for names, p in paths.items() if "memory" in names.split(",")), "")
+        self._file = f"{memory}/memory.oom_control" if memory else f"{paths['']}/memory.events"
+        self._watched = os.open(self._file, os.O_RDONLY | os.O_CLOEXEC)
+        if memory:
+            self._eventfd = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+            write_file(f"{memory}/cgroup.event_control", f"{self._eventfd} {self._watched}")
+            self._poll.register(self._eventfd, select.POLLIN)
+        else:
+            self._poll.register(self._watched, select.POLLPRI)
+        self._kills = read_key(self._file, "oom_kill") or 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        for fd in (self._watched, self._eventfd):
+            if fd >= 0:
+                os.close(fd)
+
+    def wait(self, until: float) -> bool:
+        """Wait until the container runs out of memory, or time.monotonic() is `until`.
+
+        Returns:
+            Whether it has; False also when the cgroup is removed.
+        """
+        while (left := until - time.monotonic()) > 0:
+            if not self._poll.poll(left * 1000):
+                return False
+            if self._eventfd >= 0:
+                os.eventfd_read(self._eventfd)
+                return os.path.exists(self._file)
+            # Other lines of the file change as well, with every limit that is hit.
+            kills = read_key(self._file, "oom_kill")
+            if kills is None or kills > self._kills:
+                self._kills = kills or 0
+                return kills is not None
+            # A file is readable until it is read through the polled descriptor.
+            os.pread(self._watched, 4096, 0)
+        return False
