@@ -149,6 +149,9 @@ def _make(
         store.save_record(lock, record)
         if asked.start_fifo:
             os.mkfifo(store.START_FIFO, 0o600, dir_fd=lock.directory.fd)
+            # Init opens it for writing by its descriptor, as the root of a user namespace may be
+            # anybody here; nobody else gets through the directory.
+            os.chmod(store.START_FIFO, 0o622, dir_fd=lock.directory.fd)
         container.launch.run()
         tell_caller(request, container.launch)
     except BaseException:
