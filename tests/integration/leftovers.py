@@ -8,6 +8,8 @@ import subprocess
 import time
 
 CGROUP_ROOT = "/sys/fs/cgroup"
+# What a state root keeps on purpose: the compiled seccomp filters.
+KEPT = {"@seccomp"}
 
 
 def cgroup_roots() -> list[str]:
@@ -85,7 +87,8 @@ def describe(tag: str, state_root: str) -> list[str]:
     lines += [f"cgroup {path}" for path in cgroups(tag)]
     lines += [f"mount {path}" for path in mounts(tag)]
     if os.path.isdir(state_root):
-        lines += [f"state {state_root}/{name}" for name in os.listdir(state_root)]
+        names = set(os.listdir(state_root)) - KEPT
+        lines += [f"state {state_root}/{name}" for name in sorted(names)]
     return lines
 
 
