@@ -84,20 +84,30 @@ def plan_pivot(config: Config, host: HostFacts, request: CreateRequest) -> list[
         plan.append(steps.PivotRoot("/root/path"))
     propagation = root_propagation(config)
     # Now, because a shared root could not have been pivoted to.
-    if propagation & (MS_SHARED | MS_UNBINDABLE):
+    if propagation & MS_SHARED:
         plan.append(steps.SetMountAttributes(_POINTER, target="/", propagation=propagation))
     return plan
 
 
 def plan_root_read_only(config: Config) -> list[Step]:
-    """Return the step that makes the root read-only, when all that is written to it is written."""
+    """Return the steps that end the work on the root: it becomes read-only, and unbindable.
+
+    Last, because devices are made in it before, and read-only paths are binds of it.
+    """
+    plan: list[Step] = []
+    propagation = root_propagation(config)
+    if propagation & MS_UNBINDABLE and has_namespace(config, "mount"):
+        plan.append(steps.SetMountAttributes(_POINTER, target="/", propagation=propagation))
     # Spec (config.md#root): if true then the root filesystem MUST be read-only.
     if not config["root"].get("readonly"):
-        return []
+        return plan
     if not has_namespace(config, "mount"):
         raise ConfigError(
             "/root/readonly",
             "a read-only root needs a mount namespace",
             hint='add {"type": "mount"} to linux.namespaces',
         )
-    return [steps.SetMountAttributes("/root/readonly", target="/", attr_set=MOUNT_ATTR_RDONLY)]
+    plan.append(
+        steps.SetMountAttributes("/root/readonly", target="/", attr_set=MOUNT_ATTR_RDONLY)
+    )
+    return plan
