@@ -17,9 +17,11 @@ if TYPE_CHECKING:
     from ocipy.config._generated_types import Memory
     from ocipy.plan.step import Step
 
+# Engines that keep -1 for "not set" in an unsigned number send this; runc takes it so.
+_SWAPPINESS_UNSET = (1 << 64) - 1
+
 # What v2 lacks: the field, the values of it that change nothing, and why it cannot be had.
 _NOT_IN_V2: tuple[tuple[str, tuple[int, ...], str], ...] = (
-    ("kernel", (0, -1), "cgroup v2 has no limit of its own for kernel memory: it is in 'limit'"),
     ("kernelTCP", (0, -1), "cgroup v2 has no limit of its own for TCP memory: it is in 'limit'"),
     ("swappiness", (), "cgroup v2 has no swappiness"),
     ("disableOOMKiller", (False,), "cgroup v2 cannot disable the OOM killer"),
@@ -28,29 +30,22 @@ _NOT_IN_V2: tuple[tuple[str, tuple[int, ...], str], ...] = (
 
 
 def plan_memory(memory: Memory, home: Home, at: str, current: Mapping[str, str]) -> list[Step]:
-    """Return the writes of the controller memory.
+    """Return the writes of the controller memory; ocipy.config.resources has checked the values.
+
+    `kernel` is ignored with a warning, as by runc: Linux has dropped it in 5.16.
 
     Args:
         at: JSON pointer of linux.resources.
         current: for an update, what is in the files that must be read first; else empty.
 
     Raises:
-        ConfigError: a negative limit other than -1, a swap limit without or below the memory limit,
-            swappiness above 100.
+        ConfigError: a swap limit without or below the memory limit.
         UnsupportedError: what v2 does not have.
     """
     at = f"{at}/memory"
-    for field in ("limit", "reservation", "swap", "kernel", "kernelTCP"):
-        value = memory.get(field, 0)
-        if isinstance(value, int) and value < -1:
-            raise ConfigError(f"{at}/{field}", f"bytes, or -1 for no limit, not {value}")
-    if memory.get("swappiness", 0) > 100:
-        raise ConfigError(f"{at}/swappiness", f"from 0 to 100, not {memory['swappiness']}")
-    limit, swap = memory.get("limit", 0), memory.get("swap", 0)
-    if swap > 0 and limit > swap:
-        raise ConfigError(
-            f"{at}/swap", f"memory and swap together, {swap}, are less than the limit, {limit}"
-        )
+    if memory.get("swappiness") == _SWAPPINESS_UNSET:
+        memory = memory.copy()
+        del memory["swappiness"]
     if home.version == 1:
         return _plan_v1(memory, home, at, updating=bool(current))
     return _plan_v2(memory, home, at, current)
@@ -78,8 +73,6 @@ def _plan_v1(memory: Memory, home: Home, at: str, *, updating: bool) -> list[Ste
     if memory.get("reservation"):
         value = memory["reservation"]
         plan.append(home.write(f"{at}/reservation", "memory.soft_limit_in_bytes", value))
-    if memory.get("kernel"):
-        plan.append(home.write(f"{at}/kernel", "memory.kmem.limit_in_bytes", memory["kernel"]))
     if memory.get("kernelTCP"):
         value = memory["kernelTCP"]
         plan.append(home.write(f"{at}/kernelTCP", "memory.kmem.tcp.limit_in_bytes", value))

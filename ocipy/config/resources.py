@@ -62,10 +62,9 @@ def memory(resources: Resources, at: str) -> Iterator[Found]:
     swappiness = given.get("swappiness", 0)
     if swappiness > 100 and swappiness != _SWAPPINESS_UNSET:
         yield ConfigError(f"{at}/memory/swappiness", f"{swappiness} is not in the range 0 to 100")
-    for key in ("kernel", "kernelTCP"):
-        # As runc. Spec: NOT RECOMMENDED; Linux 5.16 has dropped the first, cgroup v2 has neither.
-        if given.get(key, 0) not in (0, -1):
-            yield (f"{at}/memory/{key}", "kernel memory settings are ignored")
+    # As runc. Spec: NOT RECOMMENDED; Linux 5.16 has dropped it, and cgroup v2 never had it.
+    if given.get("kernel", 0) not in (0, -1):
+        yield (f"{at}/memory/kernel", "kernel memory settings are ignored")
 
 
 def cpu(resources: Resources, at: str) -> Iterator[Found]:

@@ -1,0 +1,59 @@
+"""New limits for a container that runs.
+
+What is not mentioned stays as it is. Where a new value means something only together with another
+one, that is read from the cgroup, which knows it better than any record.
+"""
+
+from __future__ import annotations
+
+from ocipy.cgroup.files import read_file
+from ocipy.cgroup.limits import plan_limits
+from ocipy.cgroup.paths import Homes
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ocipy.cgroup.facts import CgroupFacts
+    from ocipy.config._generated_types import Resources
+    from ocipy.plan.step import Step
+
+# What planners for v2 want to know; in v1 quota and period, memory and swap have files each, and
+# the kernel compares them.
+_FILES = ("cpu.max", "memory.max", "memory.swap.max")
+
+
+def plan_update(
+    resources: Resources,
+    facts: CgroupFacts,
+    paths: Mapping[str, str],
+    configured: Resources,
+) -> list[Step]:
+    """Return the steps that put new limits in force; pointers start at `resources`.
+
+    Devices are replaced only if the list is another than the `configured` one. Engines send that
+    along with everything else, and doing it again would take away what hooks have added to it.
+
+    Raises:
+        ConfigError, UnsupportedError: as for create.
+    """
+    homes = Homes(facts, paths)
+    plan = plan_limits(resources, homes, "", read_current(paths))
+    devices = resources.get("devices")
+    if devices and devices != configured.get("devices"):
+        from ocipy.cgroup.devices import plan_devices
+
+        plan += plan_devices(devices, homes, "")
+    return plan
+
+
+def read_current(paths: Mapping[str, str]) -> dict[str, str]:
+    """Return what is in the files that an update depends on; never empty, unlike for a create."""
+    current = {"": ""}
+    unified = paths.get("", "")
+    for name in _FILES if unified else ():
+        try:
+            current[name] = read_file(f"{unified}/{name}").strip()
+        except OSError:
+            pass  # in v1, or not enabled: the write that needs it will say so
+    return current
