@@ -13,7 +13,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
 Schema = dict[str, Any]
 Path = tuple[str | int, ...]
@@ -152,10 +152,15 @@ def specimens(files: Files, file: str) -> Iterator[tuple[Path, Any]]:
         yield path, prune(full, (), path)
 
 
-def mutations(document: Any, path: Path, allowed: Iterable[Any]) -> Iterator[Any]:
-    """Yield the document itself, and with other values at `path`, those `allowed` among them."""
+def mutations(document: Any, path: Path, schema: Schema) -> Iterator[Any]:
+    """Yield the document itself, and with other values at `path`, where `schema` is what counts.
+
+    All bounds are tried where numbers belong, all strings where only some of them do.
+    """
     yield document
-    for new in (*allowed, *NUMBERS, *STRINGS, *OTHERS, *ODD_NAMES):
+    numbers = NUMBERS if schema.get("type") == "integer" else NUMBERS[::8]
+    strings = STRINGS if "pattern" in schema or "enum" in schema else STRINGS[::9]
+    for new in (*schema.get("enum", ()), *numbers, *strings, *OTHERS, *ODD_NAMES):
         yield changed(document, path, new)
     here = at(document, path)
     if isinstance(here, dict):
