@@ -16,8 +16,8 @@ try:
 except ImportError:  # Python 3.12 and later
     from _sha2 import sha256  # type: ignore[import-not-found, unused-ignore]
 
-# No container id has an "@" in it, so no container can be given this name.
-DIRECTORY = "@seccomp"
+# Hidden from those who list the root, and no container: no id has an "@" in it.
+DIRECTORY = ".@seccomp"
 
 _HASH_BYTES = 32
 _INSTRUCTION_BYTES = 8
@@ -27,7 +27,7 @@ _MAX_ENTRIES = 64
 
 
 class FilterCache:
-    """The cache in ROOT/@seccomp; made when something is first stored."""
+    """The cache in ROOT/.@seccomp; made when something is first stored."""
 
     __slots__ = ("path",)
 

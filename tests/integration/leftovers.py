@@ -9,7 +9,7 @@ import time
 
 CGROUP_ROOT = "/sys/fs/cgroup"
 # What a state root keeps on purpose: the compiled seccomp filters.
-KEPT = {"@seccomp"}
+KEPT = {".@seccomp"}
 
 
 def cgroup_roots() -> list[str]:
