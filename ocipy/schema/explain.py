@@ -137,8 +137,8 @@ def _fault_of(error: ValidationError) -> ConfigError:
     rule: Any = error.validator_value
     schema: Any = error.schema
     if keyword == "type":
-        subject = "" if pointer else "the configuration "
-        problem = f"{subject}must be {_expected(schema)}, found {_describe(found)}"
+        subject = _subject(list(error.absolute_path))
+        problem = f"{subject} must be {_expected(schema)}, found {_describe(found)}"
         hint = "leave the field out instead" if found is None and pointer else ""
         if isinstance(found, float) and rule == "integer" and found.is_integer():
             hint = f"write {int(found)}"
@@ -163,10 +163,19 @@ def _fault_of(error: ValidationError) -> ConfigError:
             problem = f"{found} is less than {low}"
         return ConfigError(pointer, problem)
     if keyword == "minItems":
-        return ConfigError(pointer, f"needs at least {rule} entry, found {len(found)}")
+        subject = _subject(list(error.absolute_path))
+        return ConfigError(pointer, f"{subject} needs at least {rule} entry, found {len(found)}")
     problem = f"{_shorten(dumps(found))} is not of the form {schema.get('pattern', rule)}"
     problem = problem.replace(r"\Z", "$")
     return ConfigError(pointer, problem, hint=schema.get("description", ""))
+
+
+def _subject(path: list[str | int]) -> str:
+    """Return what a sentence calls the value at a path: args, args[0], the configuration."""
+    subject = ""
+    while path and isinstance(path[-1], int):
+        subject = f"[{path.pop()}]{subject}"
+    return f"{path[-1]}{subject}" if path else f"the configuration{subject}"
 
 
 def _missing_name(error: ValidationError) -> str:

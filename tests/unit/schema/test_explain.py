@@ -29,8 +29,13 @@ def faults_of(value: object) -> list[ConfigError]:
 @pytest.mark.parametrize(
     ("pointer", "value", "sentence", "hint"),
     [
-        ("/process/args", "sh", 'must be an array of strings, found the string "sh"', '["sh"]'),
-        ("/process/args", [1], "must be a string, found the number 1", ""),
+        (
+            "/process/args",
+            "sh",
+            'args must be an array of strings, found the string "sh"',
+            '["sh"]',
+        ),
+        ("/process/args", [1], "args[0] must be a string, found the number 1", ""),
         ("/process/user/uid", "0", "must be an integer", "without quotes"),
         ("/process/user/uid", 1.0, "must be an integer, found the number 1.0", "write 1"),
         ("/process/user/uid", -1, "-1 is not in the range 0 to 4294967295", ""),
