@@ -10,10 +10,11 @@ import os
 
 from ocipy.errors import ConfigError, UsageError, errno_text
 from ocipy.json_text import DuplicateName, JsonError, loads
-from ocipy.schema.accept import accept
+from ocipy.schema.accept import accept, accept_strictly
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import NoReturn
 
     from ocipy.config._generated_types import Config
@@ -83,14 +84,26 @@ def open_bundle(path: str, config_path: str | None = None, *, strict: bool = Fal
         os.close(config_fd)
     text = decode(data, config_file)
     config = parse(text, config_file)
+    gate = accept_strictly if strict else accept
+    warnings = accept_text(gate, config, text, config_file)
+    return Bundle(absolute_path, config_file, text, config, warnings)  # type: ignore[arg-type]
+
+
+def accept_text(
+    gate: Callable[[object, str], list[Remark]], value: object, text: str, file_name: str
+) -> list[Remark]:
+    """Return the warnings of a gate, such as accept(), about what `text` of that file says.
+
+    Raises:
+        ConfigError: it is refused; `location` and `details` are set.
+    """
     try:
-        warnings = accept(config, text, strict=strict)
+        return gate(value, text)
     except ConfigError as error:
         from ocipy.schema.report import describe_faults
 
-        describe_faults(error, text, config_file)
+        describe_faults(error, text, file_name)
         raise
-    return Bundle(absolute_path, config_file, text, config, warnings)  # type: ignore[arg-type]
 
 
 def _open_config(path: str, directory_fd: int | None) -> int:

@@ -33,6 +33,11 @@ def accept(config: object, text: str, *, strict: bool = False) -> list[Remark]:
     return judge(config, text, compiled.config, "", RULES, strict=strict)
 
 
+def accept_strictly(config: object, text: str) -> list[Remark]:
+    """Do as accept(), and refuse what it would only warn about: `--strict`."""
+    return accept(config, text, strict=True)
+
+
 def judge(
     value: object,
     text: str,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from ocipy import log
 from ocipy.errors import UsageError, errno_text
 
 TYPE_CHECKING = False
@@ -26,11 +27,12 @@ def process_of(request: Request, config: Config, pid: int) -> tuple[Process, str
 
     path = request.text("process")
     if path:
-        from ocipy.bundle import decode, parse
+        from ocipy.bundle import accept_text, decode, parse
 
         text = decode(_read(path), path)
         process: Process = parse(text, path)  # type: ignore[assignment]
-        accept_process(process, text)
+        for pointer, sentence in accept_text(accept_process, process, text, path):
+            log.warning(f"{sentence} ({pointer})")
         return process, text, path
     if len(request.args) < 2:
         raise UsageError(
