@@ -85,6 +85,12 @@ define apt_missing
 		echo "installing $${missing[*]}"; \
 		command -v apt-get >/dev/null || { echo "no apt-get: install them yourself" >&2; exit 1; }; \
 		export DEBIAN_FRONTEND=noninteractive; \
+		policy=/usr/sbin/policy-rc.d; \
+		if [ ! -e $$policy ]; then \
+			trap "rm -f $$policy" EXIT; \
+			printf '#!/bin/sh\nexit 101 # installed for tests: no daemon shall start\n' >$$policy; \
+			chmod +x $$policy; \
+		fi; \
 		{ apt-get update && apt-get install -y --no-install-recommends "$${missing[@]}"; } \
 			>.make/apt.log 2>&1 || { cat .make/apt.log; exit 1; }; \
 	fi
