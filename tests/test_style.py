@@ -104,8 +104,10 @@ MAY_IMPORT = {
     "ocipy.plan": {"ocipy.config", "ocipy.host.facts", "ocipy.cgroup.plan"},
     "ocipy.cgroup": {"ocipy.config", "ocipy.host", "ocipy.plan._generated_steps"},
     "ocipy.spawn": {"ocipy.config", "ocipy.host", "ocipy.plan", "ocipy.cgroup"},
-    # What `create` and `run` share walks along the whole line; `start` begins at the state.
+    # What `create` and `run` share, and `exec`, walks along the whole line; `start` begins at
+    # the state.
     "ocipy.spawn.container": STAGES,
+    "ocipy.spawn.exec_process": STAGES,
     "ocipy.spawn.start": {"ocipy.config", "ocipy.host", "ocipy.plan", "ocipy.spawn", "ocipy.state"},
     "ocipy.state": {"ocipy.config", "ocipy.host", "ocipy.cgroup", "ocipy.spawn"},
     "ocipy.commands": STAGES | {"ocipy._generated_build"},
