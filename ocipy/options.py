@@ -193,6 +193,8 @@ COMMANDS = (
     Command("spec", "write a config.json to start from", "", 0, 0, (
         Option("bundle", TEXT, "DIR", "write into DIR (default: the current directory)", short="b"),
         Option("rootless", FLAG, "", "for a user without privileges"))),
+    Command("validate", "say what is wrong with a config.json", "", 0, 0, (
+        _BUNDLE, _CONFIG, _STRICT)),
     Command("features", "print what this runtime supports, as JSON", "", 0, 0),
     Command("checkpoint", "checkpoint a running container", _ID, 1, 1, (
         *_CHECKPOINT_BOTH,
