@@ -140,6 +140,7 @@ int detached_tmpfs(const char *const *options, unsigned int attributes, struct s
 
 	if (fs < 0)
 		return fs;
+	sys_fsconfig(fs, FSCONFIG_SET_STRING, "source", "tmpfs", 0); /* for mountinfo only */
 	for (; *options; options++) {
 		int rc = set_option(fs, *options, report);
 
