@@ -96,6 +96,8 @@ int ocipy_spawn_program(const char *path, char **argv, char **env, const char *c
 	if (pid != 0)
 		return result(pid);
 	setpgid(0, 0);
+	/* If we are killed, nobody is left to end the hook when its time is up. */
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	/* Python ignores these two, and what is ignored stays so across the exec. */
 	signal(SIGPIPE, SIG_DFL);
 	signal(SIGXFSZ, SIG_DFL);

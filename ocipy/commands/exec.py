@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
-
 from ocipy import log
 from ocipy.cgroup.exec_paths import exec_cgroups
-from ocipy.errors import OcipyError, UsageError
+from ocipy.errors import OcipyError
 from ocipy.host.probe import probe_host
 from ocipy.plan.exec import ExecRequest, plan_exec
 from ocipy.spawn.console import check_terminal_options
@@ -57,7 +55,7 @@ def run(request: Request) -> int:
         host_steps = HostSteps(
             config,
             undo,
-            state=lambda status, pid: {**oci_state(record, RUNNING, record["pid"])},
+            state=lambda status, pid: oci_state(record, RUNNING, record["pid"]),
             on_created=lambda pid: None,
             console_socket=request.text("console-socket"),
         )

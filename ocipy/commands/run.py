@@ -49,7 +49,7 @@ def _start(container: Container) -> None:
     if config.get("hooks", {}).get("poststart"):
         from ocipy.spawn.hooks import run_hooks
 
-        run_hooks(config, "poststart", oci_state(record, "running", launch.pid))  # type: ignore[arg-type]
+        run_hooks(config, "poststart", oci_state(record, "running", launch.pid))
 
 
 def _delete(container: Container) -> None:

@@ -16,7 +16,8 @@ from ocipy.sys.constants import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+    from typing import Any
 
     from ocipy.plan.step import Step
 
@@ -60,7 +61,7 @@ def _file_type(mode: int) -> str:
     return f"{kind} {mode & 0o7777:#o}"
 
 
-_FORMATS = {
+_FORMATS: dict[str, Callable[[Any], str]] = {
     "namespaces": _namespaces,
     "propagation": _propagation,
     "attributes": lambda mask: " ".join(name for bit, name in _ATTRIBUTES if mask & bit),
@@ -70,8 +71,8 @@ _FORMATS = {
     "octal": lambda value: f"{value:#o}",
     "hex": lambda value: f"{value:#x}",
     "last_fd": lambda count: str(2 + count),
-    "comma": lambda items: ", ".join(items),
-    "command": lambda argv: " ".join(argv),
+    "comma": ", ".join,
+    "command": " ".join,
 }
 
 
@@ -83,7 +84,7 @@ class _Argument:
 
     def __format__(self, word: str) -> str:
         if word:
-            return str(_FORMATS[word](self.value))  # type: ignore[operator]
+            return _FORMATS[word](self.value)
         return str(self.value)
 
     def __repr__(self) -> str:
@@ -124,7 +125,7 @@ def plan_to_json(plan: Sequence[Step]) -> list[dict[str, object]]:
 
 
 def plan_to_text(plan: Sequence[Step]) -> str:
-    """Return one line for each step: number, place, description, and the field that asked for it."""
+    """Return a line for each step: number, place, description, the field that asked for it."""
     lines = []
     for index, step in enumerate(plan):
         source = f"  [{step.source}]" if step.source else ""

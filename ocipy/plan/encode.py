@@ -1,4 +1,4 @@
-"""A plan's init and start steps as bytes: what ocipy-init reads. docs/plan-format.md has the layout.
+"""A plan's init and start steps as bytes: what ocipy-init reads (docs/plan-format.md).
 
 Pure: the numbers of the descriptors come in as a table. init checks everything that is written here
 again (ocipy_native/init/plan_reader.c).
@@ -35,7 +35,7 @@ def encode_plan(plan: Sequence[Step], fds: Mapping[HostFd, int], flags: int = 0)
         flags: PLAN_FLAG_*.
 
     Raises:
-        ConfigError: a string has a NUL inside, or the plan is too large; both come from config.json.
+        ConfigError: a string has a NUL inside, or the plan is too large: from config.json both.
     """
     parts: list[bytes] = []
     strings_max = count = 0

@@ -114,12 +114,12 @@ def plan_exec(config: Config, process: Process, host: HostFacts, request: ExecRe
     in_v2 = host.cgroup.mode == "v2"
     plan.cgroup_path = request.cgroup_paths.get("", "") if in_v2 else ""
     plan.steps.append(steps.SpawnInit("", clone_flags=0))
-    add(_affinity(affinity, "initial"))
+    add(_affinity(affinity.get("initial"), "initial"))
     if not in_v2 and request.cgroup_paths:
         plan.steps.append(steps.AwaitHost("", reason="put into the cgroup"))
         add(steps.JoinCgroup("", path=path, ignore=()) for path in request.cgroup_paths.values())
     # Spec (config.md#linux-process): `final` once the process is in the container's cgroup.
-    add(_affinity(affinity, "final"))
+    add(_affinity(affinity.get("final"), "final"))
 
     # In: all namespaces, then a fork, since only children enter a pid or time namespace.
     if process.get("apparmorProfile") or process.get("selinuxLabel"):
@@ -165,8 +165,7 @@ def plan_exec(config: Config, process: Process, host: HostFacts, request: ExecRe
     return plan
 
 
-def _affinity(affinity: Mapping[str, str], moment: str) -> Sequence[Step]:
-    cpus = affinity.get(moment)
+def _affinity(cpus: str | None, moment: str) -> Sequence[Step]:
     if not cpus:
         return []
     pointer = f"/execCPUAffinity/{moment}"

@@ -35,9 +35,11 @@ def plan_container_hooks(
     config: Config, request: CreateRequest, kind: str, status: str
 ) -> list[Step]:
     """Return a step for each hook of a kind that init runs: createContainer or startContainer."""
-    place = "start" if kind == "startContainer" else "init"
     plan: list[Step] = []
-    for i, hook in enumerate(config.get("hooks", {}).get(kind, [])):  # type: ignore[attr-defined, unused-ignore]
+    hooks = config.get("hooks", {})
+    starting = kind == "startContainer"
+    of_kind = hooks.get("startContainer") if starting else hooks.get("createContainer")
+    for i, hook in enumerate(of_kind or []):
         state = dumps({**request.oci_state, "status": status, "pid": _PID_PLACE})
         before, _, after = state.partition(str(_PID_PLACE))
         plan.append(
@@ -50,7 +52,7 @@ def plan_container_hooks(
                 timeout_ms=hook.get("timeout", 0) * 1000,
                 state_before_pid=before,
                 state_after_pid=after,
-                place=place,
+                place="start" if starting else "init",
             )
         )
     return plan

@@ -6,9 +6,9 @@ exec alike.
     the user's            capabilities; then the program is looked up as the user would
 
 A seccomp filter is best the last step, so that it need not allow any of ours. Without
-noNewPrivileges seccomp(2) wants CAP_SYS_ADMIN, which then stays until the filter is loaded: the final
-capset(2) comes after it. A filter with a listener is loaded before `created`, while there is somebody
-who passes the listener on.
+noNewPrivileges seccomp(2) wants CAP_SYS_ADMIN, which then stays until the filter is loaded: the
+final capset(2) comes after it. A filter with a listener is loaded before `created`, while there is
+somebody who passes the listener on.
 """
 
 from __future__ import annotations

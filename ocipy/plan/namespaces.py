@@ -28,6 +28,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ocipy.config._generated_types import Config
     from ocipy.host.facts import HostFacts
+    from ocipy.plan.step import Step
 
 _CLOCKS = (("monotonic", "monotonic"), ("boottime", "boottime"))
 
@@ -80,13 +81,13 @@ def plan_namespaces(config: Config, host: HostFacts) -> Namespaces:
     return Namespaces(new, joined, joins, sources)
 
 
-def plan_enter(config: Config, namespaces: Namespaces) -> tuple[int, list[steps.Step]]:
+def plan_enter(config: Config, namespaces: Namespaces) -> tuple[int, list[Step]]:
     """Return the flags of the first clone3(2), and what init does to enter the rest."""
     later = CLONE_NEWCGROUP | CLONE_NEWTIME
     if not namespaces.needs_fork:
         return namespaces.new & ~later, []
     # The cgroup is joined by the host while init waits: a cgroup namespace made later needs it.
-    plan: list[steps.Step] = [
+    plan: list[Step] = [
         steps.AwaitHost("/linux/cgroupsPath", reason="put into the cgroup"),
         *namespaces.joins,
     ]
@@ -111,7 +112,7 @@ def time_offset_lines(config: Config) -> str:
     return lines
 
 
-def plan_cgroup_namespace(namespaces: Namespaces) -> list[steps.Step]:
+def plan_cgroup_namespace(namespaces: Namespaces) -> list[Step]:
     """Return the step that makes the cgroup namespace, once init stands in its cgroup."""
     if not namespaces.new & CLONE_NEWCGROUP:
         return []

@@ -118,9 +118,8 @@ def plan_user(process: Process, base: str, *, may_set_groups: bool) -> list[Step
     """Return the steps that make init the user; capabilities outlive the change."""
     user = process.get("user", {})
     plan: list[Step] = []
-    umask = user.get("umask")
-    if umask is not None:
-        plan.append(steps.SetUmask(f"{base}/user/umask", umask=umask))
+    # Without one: not whatever our caller has, but runc's.
+    plan.append(steps.SetUmask(f"{base}/user/umask", umask=user.get("umask", 0o022)))
     groups = user.get("additionalGids", [])
     plan.append(
         steps.SetUser(

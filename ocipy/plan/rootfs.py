@@ -107,7 +107,5 @@ def plan_root_read_only(config: Config) -> list[Step]:
             "a read-only root needs a mount namespace",
             hint='add {"type": "mount"} to linux.namespaces',
         )
-    plan.append(
-        steps.SetMountAttributes("/root/readonly", target="/", attr_set=MOUNT_ATTR_RDONLY)
-    )
+    plan.append(steps.SetMountAttributes("/root/readonly", target="/", attr_set=MOUNT_ATTR_RDONLY))
     return plan

@@ -15,6 +15,12 @@ def check_terminal_options(*, terminal: bool, detached: bool, console_socket: st
             "cannot allocate tty if runc will detach without setting console socket",
             hint="give --console-socket, or set process.terminal to false",
         )
+    if terminal and not detached and not any(os.isatty(fd) for fd in range(3)):
+        raise UsageError(
+            "provided file is not a console",
+            hint="a foreground run with process.terminal needs a terminal to connect it to; or set "
+            "process.terminal to false",
+        )
     if (not detached or not terminal) and console_socket:
         raise UsageError(
             "cannot use console socket if runc will not detach or allocate tty",

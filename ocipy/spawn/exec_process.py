@@ -1,15 +1,13 @@
-"""The process of `exec`: from --process FILE, or the container's own with the command line over it."""
+"""The process of `exec`: from --process FILE, or the container's own with options over it."""
 
 from __future__ import annotations
-
-import os
 
 from ocipy import log
 from ocipy.errors import UsageError, errno_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ocipy.config._generated_types import Config, Process
+    from ocipy.config._generated_types import Capabilities, Config, Process
     from ocipy.request import Request
 
 
@@ -73,7 +71,7 @@ def _from_command_line(request: Request, config: Config, pid: int) -> Process:
     return process
 
 
-def _with_capabilities(request: Request, process: Process) -> dict[str, list[str]]:
+def _with_capabilities(request: Request, process: Process) -> Capabilities:
     """Return the sets with those of --cap added; never to the inheritable one (CVE-2022-29162)."""
     sets: dict[str, list[str]] = {**process.get("capabilities", {})}  # type: ignore[dict-item]
     for name in request.texts("cap"):
@@ -84,4 +82,4 @@ def _with_capabilities(request: Request, process: Process) -> dict[str, list[str
         # capabilities(7): ambient needs inheritable, so it only grows where that has it already.
         if full in sets.get("inheritable", []) and full not in sets.get("ambient", []):
             sets["ambient"] = [*sets.get("ambient", []), full]
-    return sets
+    return sets  # type: ignore[return-value]

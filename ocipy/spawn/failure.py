@@ -95,11 +95,14 @@ def _not_found(step: steps.FindExecutable, code: int) -> OcipyError:
     elif code == errno.ENOENT:
         text = NO_SUCH_FILE.format(name=name)
     elif code in (errno.EACCES, errno.EISDIR):
-        why = "is a directory" if code == errno.EISDIR else "permission denied"
-        text = NOT_EXECUTABLE.format(name=name, why=why)
+        text = NOT_EXECUTABLE.format(name=name, why="permission denied")
     else:
         text = NOT_EXECUTABLE.format(name=name, why=f"stat {name}: {os.strerror(code).lower()}")
-    hint = "" if name else "the first of process.args is empty"
+    hint = ""
+    if code == errno.EISDIR:
+        hint = "it is a directory"
+    elif not name:
+        hint = "the first of process.args is empty"
     return OcipyError(text, pointer=step.source, hint=hint)
 
 

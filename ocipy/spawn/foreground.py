@@ -1,15 +1,15 @@
 """`run` and `exec` in the foreground: signals go to the process, the terminal is passed through.
 
 Every signal that can be caught is forwarded, but SIGCHLD (for us) and SIGWINCH, which resizes the
-process's terminal. Signals arrive as bytes in a pipe (set_wakeup_fd(3py)), so that one poll(2) waits
-for them, for the terminal and for the process alike.
+process's terminal. Signals arrive as bytes in a pipe (set_wakeup_fd), so that one poll(2) waits for
+them, for the terminal and for the process alike.
 """
 
 from __future__ import annotations
 
 import os
 import select
-from _signal import (  # type: ignore[attr-defined, unused-ignore]
+from _signal import (  # type: ignore[import-not-found]
     NSIG,
     SIG_DFL,
     SIGCHLD,

@@ -10,16 +10,16 @@ from __future__ import annotations
 import os
 import select
 import time
-from _signal import SIGKILL
 
 from ocipy.errors import HookError, errno_text
 from ocipy.json_text import dumps
+from ocipy.signals import SIGKILL
 from ocipy.spawn.failure import describe_wait_status
 from ocipy.sys import native
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 _OUTPUT_MAX = 4096
 
@@ -31,12 +31,32 @@ def run_hooks(config: Mapping[str, object], kind: str, state: Mapping[str, objec
         HookError: one could not be started, ended with a status other than 0, or ran out of time.
             The ones after it have not run.
     """
+    for error in _failures(config, kind, state):
+        raise error
+
+
+def run_all_hooks(
+    config: Mapping[str, object], kind: str, state: Mapping[str, object]
+) -> list[HookError]:
+    """Run the hooks of one kind, all of them, whichever fail; return the failures.
+
+    Spec (config.md#poststop): the remaining hooks are executed as if the hook had succeeded.
+    """
+    return list(_failures(config, kind, state))
+
+
+def _failures(
+    config: Mapping[str, object], kind: str, state: Mapping[str, object]
+) -> Iterator[HookError]:
     hooks = config.get("hooks")
     if not isinstance(hooks, dict):
         return
     text = dumps(state).encode()
     for i, hook in enumerate(hooks.get(kind) or []):
-        _run_hook(kind, i, hook, text, str(state.get("bundle") or "/"))
+        try:
+            _run_hook(kind, i, hook, text, str(state.get("bundle") or "/"))
+        except HookError as error:
+            yield error
 
 
 def _run_hook(kind: str, i: int, hook: dict[str, object], state: bytes, bundle: str) -> None:

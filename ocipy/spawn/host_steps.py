@@ -80,6 +80,10 @@ class HostSteps:
 
     def _send_terminal(self, launch: Launch) -> None:
         if not self.console_socket:
+            # A foreground run keeps it. The size has to be right before the program looks.
+            from ocipy.spawn.terminal import give_size
+
+            give_size(launch.terminal_fd)
             return
         # The message is the terminal's name, as runc sends it; receivers only log it.
         send_descriptor(self.console_socket, launch.terminal_fd, "/dev/ptmx", "the terminal")

@@ -1,9 +1,9 @@
 """The host's half of create, run and exec: it walks the plan, and init walks along.
 
 Theory of operation. The plan is one list in the order in which things happen. The host runs its
-steps up to the first one of init, SpawnInit among them; init then runs its steps until an AwaitHost,
-tells us so and waits, and the host runs what follows that step in the list, up to the next step of
-init. So there is one order, and it is the plan's.
+steps up to the first one of init, SpawnInit among them; init then runs its steps up to an
+AwaitHost, tells us so and waits, and the host runs what follows that step in the list, up to the
+next step of init. So there is one order, and it is the plan's.
 
     host                               init
     steps[0:k]   ... SpawnInit ──────► exec'd from the sealed memfd
@@ -12,19 +12,19 @@ init. So there is one order, and it is the plan's.
     steps[n+1:m] host steps
                  ─────── MESSAGE_GO ─► steps[m:] ...
 
-Every effect pushes its undo before it happens; a failure, an exception and KeyboardInterrupt take all
-of it back. If we die by SIGKILL, init finds the socket closed at its next AwaitHost and ends; what
-else was made is in the container's record, which was written first.
+Every effect pushes its undo before it happens; a failure, an exception and KeyboardInterrupt take
+all of it back. If we die by SIGKILL, init finds the socket closed at its next AwaitHost and ends;
+what else was made is in the container's record, which was written first.
 """
 
 from __future__ import annotations
 
 import os
-from _signal import SIGKILL, pidfd_send_signal  # type: ignore[attr-defined, unused-ignore]
 
 from ocipy.errors import OcipyError
 from ocipy.plan import _generated_steps as steps
 from ocipy.plan.encode import PLAN_FLAG_DUMPABLE, encode_plan, host_fds_of
+from ocipy.signals import SIGKILL, pidfd_send_signal
 from ocipy.spawn import sync
 from ocipy.spawn.failure import host_step_failure, init_died, step_failure
 from ocipy.spawn.host_fds import open_host_fds
@@ -181,7 +181,7 @@ class Launch:
         self._on_pid(self.pid)
 
     def _kill(self) -> None:
-        """Take back the clone: kill init, with a new pid namespace all that lives in it, and reap."""
+        """Take back the clone: kill init, and with a new pid namespace all that lives in it."""
         self.close()
         for fd in (self.terminal_fd, self.listener_fd):
             if fd >= 0:

@@ -15,10 +15,20 @@ _STDIN, _STDOUT = 0, 1
 _CHUNK = 65536
 
 
+def give_size(master: int) -> None:
+    """Give a pty the size of our terminal, if that has one (tty_ioctl(4))."""
+    try:
+        size = fcntl.ioctl(_STDIN, termios.TIOCGWINSZ, b"\0" * 8)
+        if any(size[:4]):
+            fcntl.ioctl(master, termios.TIOCSWINSZ, size)
+    except OSError:
+        pass  # not a terminal, or gone
+
+
 class PassedThroughTerminal:
     """Copies between standard input and output and the master of a pty, which it owns.
 
-    While it is open our terminal is in raw mode: what is typed, Ctrl-C included, is for the program.
+    While it is open our terminal is in raw mode: what is typed is for the program, Ctrl-C included.
     """
 
     __slots__ = ("_input_open", "_master", "_saved")
@@ -55,12 +65,8 @@ class PassedThroughTerminal:
         termios.tcsetattr(_STDIN, termios.TCSANOW, mode)
 
     def resize(self) -> None:
-        """Give the pty the size of our terminal (tty_ioctl(4))."""
-        try:
-            size = fcntl.ioctl(_STDIN, termios.TIOCGWINSZ, b"\0" * 8)
-            fcntl.ioctl(self._master, termios.TIOCSWINSZ, size)
-        except OSError:
-            pass  # not a terminal, or gone
+        """Give the pty the size of our terminal."""
+        give_size(self._master)
 
     def copy(self, ready: dict[int, int], poll: select.poll) -> None:
         """Copy what poll(2) found to be ready."""

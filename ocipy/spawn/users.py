@@ -38,7 +38,8 @@ def user_of(request: Request, process: Process, pid: int) -> User:
     Raises:
         UsageError: neither a number nor a name that the container knows.
     """
-    user: User = {**process.get("user", {"uid": 0, "gid": 0})}
+    user: User = {"uid": 0, "gid": 0}
+    user.update(process.get("user", {}))
     text = request.text("user")
     if text:
         name, colon, group = text.partition(":")

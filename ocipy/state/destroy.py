@@ -93,9 +93,10 @@ def _run_poststop_hooks(lock: ContainerLock, record: StateRecord) -> None:
         hooks = config.get("hooks")
         if not isinstance(hooks, dict) or not hooks.get("poststop"):
             return
-        from ocipy.spawn.hooks import run_hooks
+        from ocipy.spawn.hooks import run_all_hooks
 
-        run_hooks(config, "poststop", oci_state(record, STOPPED, 0))
+        for failure in run_all_hooks(config, "poststop", oci_state(record, STOPPED, 0)):
+            log.warning(str(failure))
     except OcipyError as error:
         log.warning(str(error))
     record["poststopDone"] = True

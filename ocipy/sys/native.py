@@ -126,7 +126,7 @@ def send(socket_fd: int, data: bytes, fds: Sequence[int] = ()) -> int:
 
 
 def receive(socket_fd: int, size: int, timeout_ms: int = -1) -> tuple[bytes, int]:
-    """recvmsg(2): one message of at most `size` bytes, b"" at end of file, and its descriptor or -1.
+    """recvmsg(2): one message of at most `size` bytes, b"" at end of file; its descriptor or -1.
 
     Raises:
         TimeoutError: nothing came within `timeout_ms` milliseconds (-1: wait for ever).

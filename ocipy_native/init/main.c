@@ -192,6 +192,8 @@ int main(int argc, char **argv)
 	fcntl(ctx.sync_fd, F_SETFD, FD_CLOEXEC);
 	prctl(PR_SET_NAME, "ocipy:[init]");
 	reset_signals();
+	/* Modes are the plan's; the program gets its own umask. */
+	umask(0);
 
 	rc = load_plan(plan_fd, &plan);
 	if (rc == 0) {

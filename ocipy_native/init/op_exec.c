@@ -12,8 +12,9 @@
 
 /*
  * CVE-2024-21626: a working directory of /proc/self/fd/N leads out of the container. Descriptors of
- * the host are close-on-exec, but a directory stays open as working directory. getcwd(2) shows one
- * that is not below our root as "(unreachable)", which libc would turn into an error of its own.
+ * the host are close-on-exec, but a directory stays open as working directory. open_in_root() does
+ * not follow such links; and getcwd(2) shows a directory that is not below our root as
+ * "(unreachable)", which libc would turn into an error of its own.
  */
 static int check_inside(void)
 {
@@ -28,16 +29,16 @@ static int check_inside(void)
 int op_change_directory(struct init_ctx *ctx, const struct change_directory_args *args,
 			struct step_report *report)
 {
-	int rc = sys_result(chdir(args->path));
+	AUTO_CLOSE int directory = open_in_root(ctx->rootfs_fd, args->path, O_PATH | O_DIRECTORY);
+	int rc = directory;
 
 	if (rc == -ENOENT && args->create) {
-		int directory = open_or_make_directory(ctx->rootfs_fd, args->path, 0755);
-
-		if (directory < 0)
-			return fail(report, CALL_MKDIRAT, directory);
-		close(directory);
-		rc = sys_result(chdir(args->path));
+		directory = rc = open_or_make_directory(ctx->rootfs_fd, args->path, 0755);
+		if (rc < 0)
+			return fail(report, CALL_MKDIRAT, rc);
 	}
+	if (rc >= 0)
+		rc = sys_result(fchdir(directory));
 	/* Root may be refused where the user is not (NFS, FUSE): a second step tries as the user. */
 	if (rc == -EACCES && args->defer)
 		return 0;
