@@ -78,7 +78,8 @@ def pytest_runtest_makereport(
 
 def runtime_path() -> str:
     """Return the runtime under test: $RUNTIME, $OCIPY, or what `make build` built."""
-    return os.environ.get("RUNTIME") or os.environ.get("OCIPY") or f"{REPOSITORY}/build/ocipy"
+    path = os.environ.get("RUNTIME") or os.environ.get("OCIPY") or f"{REPOSITORY}/build/ocipy"
+    return os.path.abspath(path)
 
 
 @pytest.fixture(scope="session")
