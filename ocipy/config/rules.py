@@ -37,6 +37,9 @@ SPEC_MAJOR, SPEC_MINOR = 1, 3
 # HOST_NAME_MAX of the kernel, for both names (uname(2): __NEW_UTS_LEN).
 _MAX_UTS_BYTES = 64
 
+# As runc, whose timeouts are nanoseconds in 64 bits: 292 years.
+_MAX_TIMEOUT_SECONDS = (1 << 63) // 1_000_000_000
+
 HOOK_KINDS = (
     "prestart",
     "createRuntime",
@@ -184,6 +187,10 @@ def hooks(config: Config) -> Iterator[Found]:
             if hook["path"][:1] != "/":
                 pointer, problem = f"/hooks/{kind}/{i}/path", f'"{hook["path"]}" is not absolute'
                 yield ConfigError(pointer, problem, hint="the path of a hook starts with /")
+            timeout = hook.get("timeout", 1)
+            if timeout > _MAX_TIMEOUT_SECONDS:
+                pointer, problem = f"/hooks/{kind}/{i}/timeout", f"{timeout} seconds are too many"
+                yield ConfigError(pointer, problem, hint="without timeout it has all the time")
 
 
 def user_ids_are_mapped(config: Config) -> Iterator[Found]:

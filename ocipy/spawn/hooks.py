@@ -128,7 +128,8 @@ class _Conversation:
             while True:
                 left = None
                 if deadline is not None:
-                    left = max(0, deadline - time.monotonic()) * 1000
+                    # poll(2) counts in an int: longer than 24 days is waited for in parts.
+                    left = min(max(0, deadline - time.monotonic()) * 1000, 0x7FFFFFFF)
                 ready = dict(poll.poll(left))
                 if self._writing in ready and self._write():
                     poll.unregister(self._writing)
