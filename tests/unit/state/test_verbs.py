@@ -293,16 +293,16 @@ def test_delete_says_so_if_the_process_does_not_end(
 
 @pytest.fixture
 def hook_runs(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, object]]:
-    """The states that hooks were run with; the first run fails."""
+    """The states that hooks were run with; each run fails."""
     runs: list[dict[str, object]] = []
 
-    def run_hooks(config: object, kind: str, state: dict[str, object]) -> None:
+    def run_all_hooks(config: object, kind: str, state: dict[str, object]) -> list[HookError]:
         assert kind == "poststop"
         runs.append(state)
-        raise HookError("poststop hook 0 failed: exit status 1")
+        return [HookError("poststop hook 0 failed: exit status 1")]
 
     module = types.ModuleType("ocipy.spawn.hooks")
-    module.run_hooks = run_hooks  # type: ignore[attr-defined]
+    module.run_all_hooks = run_all_hooks  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "ocipy.spawn.hooks", module)
     return runs
 
@@ -407,7 +407,7 @@ def test_delete_can_be_killed_anywhere_and_repeated(
 ) -> None:
     make_container(root, process, config=POSTSTOP)
     module = types.ModuleType("ocipy.spawn.hooks")
-    module.run_hooks = lambda config, kind, state: None  # type: ignore[attr-defined]
+    module.run_all_hooks = lambda config, kind, state: []  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "ocipy.spawn.hooks", module)
     calls = [0]
 
