@@ -90,7 +90,21 @@ def current_status(directory: ContainerDir, record: StateRecord, *, lock_held: b
         return CREATING
     if _is_frozen(record):
         return PAUSED
-    return CREATED if directory.has(START_FIFO) else RUNNING
+    # The fifo outlives a `start` that was killed; what the process executes tells.
+    if directory.has(START_FIFO) and _executes_init(record["pid"]):
+        return CREATED
+    return RUNNING
+
+
+def _executes_init(pid: int) -> bool:
+    """Is the process still ocipy-init? The kernel shows the name of the memfd it was started from.
+
+    A container that starts a memfd of that name can make itself look created, and nobody else.
+    """
+    try:
+        return os.readlink(f"/proc/{pid}/exe").startswith("/memfd:ocipy-init")
+    except OSError:  # it has just ended, or we may not look: the fifo decides
+        return True
 
 
 def _is_locked(directory: ContainerDir) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,20 @@ def process() -> Iterator[subprocess.Popen[bytes]]:
     with subprocess.Popen(["sleep", "1000"]) as child:
         yield child
         child.kill()
+
+
+@pytest.fixture
+def waiting_init() -> Iterator[subprocess.Popen[bytes]]:
+    """A process that waits, started as ocipy-init is: from a memfd of that name."""
+    fd = os.memfd_create("ocipy-init")
+    with open("/bin/sleep", "rb") as program, open(fd, "wb", closefd=False) as memfd:
+        memfd.write(program.read())
+    with subprocess.Popen(
+        ["sleep", "1000"], executable=f"/proc/self/fd/{fd}", pass_fds=[fd]
+    ) as init:
+        os.close(fd)
+        yield init
+        init.kill()
 
 
 @pytest.fixture(autouse=True)

@@ -35,9 +35,9 @@ def test_a_live_process_is_running(root: str, process: subprocess.Popen[bytes]) 
 
 
 def test_while_the_start_fifo_is_there_it_is_created(
-    root: str, process: subprocess.Popen[bytes]
+    root: str, waiting_init: subprocess.Popen[bytes]
 ) -> None:
-    record = make_container(root, process)
+    record = make_container(root, waiting_init)
     os.mkfifo(f"{root}/c1/start")
     assert status_now(root, record) == CREATED
     # The record may be behind: start writes it after it has let init go.
@@ -45,6 +45,14 @@ def test_while_the_start_fifo_is_there_it_is_created(
     assert status_now(root, record) == CREATED
     os.unlink(f"{root}/c1/start")
     record["status"] = "created"
+    assert status_now(root, record) == RUNNING
+
+
+def test_a_fifo_that_a_killed_start_left_says_nothing(
+    root: str, process: subprocess.Popen[bytes]
+) -> None:
+    record = make_container(root, process)
+    os.mkfifo(f"{root}/c1/start")
     assert status_now(root, record) == RUNNING
 
 

@@ -150,16 +150,16 @@ def test_delete_needs_force_while_it_runs(
 
 
 def test_delete_takes_a_created_container(
-    root: str, call: Call, process: subprocess.Popen[bytes]
+    root: str, call: Call, waiting_init: subprocess.Popen[bytes]
 ) -> None:
-    make_container(root, process)
+    make_container(root, waiting_init)
     os.mkfifo(f"{root}/c1/start")
-    record = record_of("c1", process)
+    record = record_of("c1", waiting_init)
     record["status"] = "created"
     with ContainerLock(store.find(root, "c1")) as lock:
         store.save_record(lock, record)
     assert call("delete", "c1") == (0, "", "")
-    assert process.wait(10) == -9
+    assert waiting_init.wait(10) == -9
 
 
 def test_delete_of_what_is_not_there(root: str, call: Call) -> None:
