@@ -65,9 +65,9 @@ def test_there_is_no_console_without_a_terminal(container: Container) -> None:
 def test_default_devices_work(container: Container) -> None:
     out = container.sh(
         "echo x > /dev/null && head -c 4 /dev/zero | od -An -tx1; echo x > /dev/full || echo full;"
-        "head -c 4 /dev/urandom | wc -c; echo fd > /dev/fd/1; echo err > /dev/stdout"
+        "head -c 4 /dev/urandom | wc -c; echo fd >> /dev/fd/1; echo out >> /dev/stdout"
     )
-    assert out.split() == ["00", "00", "00", "00", "full", "4", "fd", "err"]
+    assert out.split() == ["00", "00", "00", "00", "full", "4", "fd", "out"]
 
 
 CONFIGURED = [
@@ -156,9 +156,7 @@ def test_an_existing_device_that_matches(container: Container) -> None:
     [
         {"path": "/dev/x", "type": "z", "major": 1, "minor": 3},
         {"path": "/dev/x"},
-        pytest.param(
-            {"type": "c", "major": 1, "minor": 3}, marks=runc_deviates("needs no path")
-        ),
+        pytest.param({"type": "c", "major": 1, "minor": 3}, marks=runc_deviates("needs no path")),
     ],
 )
 def test_wrong_devices(container: Container, device: dict[str, Any]) -> None:
