@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import random
 import subprocess
-import threading
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.racer import Racer
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-RENAME_EXCHANGE = 2
-AT_FDCWD = -100
 
 
 class Tree:
@@ -223,30 +220,6 @@ def test_random_trees_against_a_model(tree: Tree, seed: int) -> None:
             assert answer == resolve(links, path), (links, path)
         else:
             assert answer in ("ELOOP", "ENOENT"), (links, path)
-
-
-class Racer:
-    """Exchanges two names as fast as it can (renameat2(2), RENAME_EXCHANGE) until the end."""
-
-    def __init__(self, first: str, second: str) -> None:
-        self.libc = ctypes.CDLL(None, use_errno=True)
-        self.names = first.encode(), second.encode()
-        self.stop = threading.Event()
-        self.thread = threading.Thread(target=self._run)
-
-    def _run(self) -> None:
-        first, second = self.names
-        while not self.stop.is_set():
-            for _ in range(200):
-                self.libc.renameat2(AT_FDCWD, first, AT_FDCWD, second, RENAME_EXCHANGE)
-
-    def __enter__(self) -> Racer:
-        self.thread.start()
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        self.stop.set()
-        self.thread.join()
 
 
 @pytest.mark.parametrize("kind", ["open", "directory", "file", "parent"])
