@@ -63,7 +63,8 @@ class Commands:
 
     def __init__(self, directory: str) -> None:
         self.directory, self.id = directory, f"hot-{os.getpid()}"
-        self.bundle = Bundle(f"{directory}/bundle", BUSYBOX, "hot", f"/{self.id}")
+        busybox = shutil.copy(BUSYBOX, f"{directory}/busybox")  # a bundle links it
+        self.bundle = Bundle(f"{directory}/bundle", busybox, "hot", f"/{self.id}")
         self.tracer = Path(directory) / "tracer.py"
         self.loaded = Path(directory) / "loaded"
         self.tracer.write_text(
