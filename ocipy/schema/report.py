@@ -21,7 +21,7 @@ def describe_faults(error: OcipyError, text: str, file_name: str) -> str:
     if isinstance(error, ConfigFaults):
         error.faults.sort(key=lambda fault: _offset(fault, text))
         parts = [_describe(fault, text, file_name) for fault in error.faults]
-        error.details = "\n".join([f"{len(parts)} faults in {file_name}", *parts])
+        error.details = "\n\n".join([f"{len(parts)} faults in {file_name}", *parts])
     else:
         error.details = _describe(error, text, file_name)
     return error.details
