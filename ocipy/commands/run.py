@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
+
 from ocipy import log
 from ocipy.errors import OcipyError
 from ocipy.spawn.container import make_container
 from ocipy.state.record import oci_state
-from ocipy.state.store import save_record
+from ocipy.state.store import NOTIFY, save_record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,14 +19,21 @@ if TYPE_CHECKING:
 def run(request: Request) -> int:
     """Return the exit status of the container process, 128+n for signal n; 0 with --detach."""
     container = make_container(request, request.args[0], start_at_once=True)
+    notify = None
     try:
+        if manager := os.environ.get("NOTIFY_SOCKET"):
+            from ocipy.spawn.notify import open_notify_socket
+
+            notify = open_notify_socket(container.lock.directory.fd, NOTIFY, manager)
         _start(container)
     except BaseException:
         container.destroy()
         raise
     if request.flag("detach"):
-        container.launch.close()
         container.lock.release()
+        if notify is not None:
+            notify.relay(container.launch.pid, container.launch.pidfd)
+        container.launch.close()
         return 0
 
     from ocipy.spawn.foreground import wait_in_foreground
@@ -32,7 +41,7 @@ def run(request: Request) -> int:
     # The lock is for commands, not for the time a container runs: others may exec, kill, delete.
     container.lock.release()
     log.flush_warnings()
-    status = wait_in_foreground(container.launch)
+    status = wait_in_foreground(container.launch, notify)
     if not request.flag("keep"):
         _delete(container)
     return status

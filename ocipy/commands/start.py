@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+
 from ocipy import log
 from ocipy.errors import ConfigError, HookError, OcipyError
 from ocipy.spawn.start import start_init
 from ocipy.state import store
 from ocipy.state.destroy import destroy
+from ocipy.state.process import open_process
 from ocipy.state.record import oci_state
 from ocipy.state.status import current_status, require_allowed
 
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
 def run(request: Request) -> int:
     """Spec (runtime.md#start), and steps 6 to 9 of runtime.md#lifecycle."""
     directory = store.find(store.root_path(request.root), request.args[0])
+    notify = None
     with store.ContainerLock(directory) as lock:
         record = store.load_record(directory)
         require_allowed("start", current_status(directory, record), directory.id)
@@ -25,6 +29,10 @@ def run(request: Request) -> int:
         if "process" not in config:
             # Spec (runtime.md#start): MUST generate an error if process was not set.
             raise ConfigError("/process", "cannot start a container without process")
+        if manager := os.environ.get("NOTIFY_SOCKET"):
+            from ocipy.spawn.notify import open_notify_socket
+
+            notify = open_notify_socket(directory.fd, store.NOTIFY, manager)
         try:
             start_init(directory, record, config)  # type: ignore[arg-type]
             record["status"] = "running"
@@ -41,4 +49,9 @@ def run(request: Request) -> int:
             except OcipyError as error:
                 log.warning(f"while cleaning up: {error}")
             raise
+    # Without the lock: until a container says that it is ready, others may look after it.
+    process = open_process(record["pid"], record["startTicks"]) if notify else None
+    if notify is not None and process is not None:
+        with process:
+            notify.relay(record["pid"], process.pidfd)
     return 0

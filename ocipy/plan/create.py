@@ -19,7 +19,7 @@ from ocipy.plan.hooks import plan_container_hooks, plan_host_hooks
 from ocipy.plan.identity import plan_identity, plan_seccomp_filter, plan_seccomp_listener
 from ocipy.plan.idmap import plan_id_maps
 from ocipy.plan.masks import plan_masks
-from ocipy.plan.mounts import plan_late_mounts, plan_mounts
+from ocipy.plan.mounts import notify_directory, plan_late_mounts, plan_mounts
 from ocipy.plan.namespaces import plan_cgroup_namespace, plan_enter, plan_namespaces
 from ocipy.plan.process import (
     plan_executable,
@@ -138,7 +138,7 @@ def plan_create(config: Config, host: HostFacts, request: CreateRequest) -> Plan
     add(plan_personality(config))
     add(_memory_policy(config))
     add(plan_scheduling(process, "/process"))
-    env = process_env(process, _listen_env(request))
+    env = process_env(process, _caller_env(config, request))
     plan.seccomp = seccomp = plan_seccomp(config, host)
     inside, outside = plan_rlimits(
         process, host, "/process", own_user_namespace=namespaces.has(CLONE_NEWUSER)
@@ -184,19 +184,22 @@ def plan_start(
         steps.Exec(
             "/process/args",
             argv=process["args"],
-            env=process_env(process, _listen_env(request)),
+            env=process_env(process, _caller_env(config, request)),
             place="start",
         ),
     ]
 
 
-def _listen_env(request: CreateRequest) -> list[str]:
-    """sd_listen_fds(3): the container process is pid 1 of its pid namespace."""
-    if not request.listen_fds:
-        return []
-    env = [f"LISTEN_FDS={request.listen_fds}", "LISTEN_PID=1"]
-    if request.listen_fd_names:
-        env.append(f"LISTEN_FDNAMES={request.listen_fd_names}")
+def _caller_env(config: Config, request: CreateRequest) -> list[str]:
+    """Return what of the caller's environment is for the container process, as it has it there."""
+    env = []
+    if request.listen_fds:
+        # sd_listen_fds(3): the container process is pid 1 of its pid namespace.
+        env = [f"LISTEN_FDS={request.listen_fds}", "LISTEN_PID=1"]
+        if request.listen_fd_names:
+            env.append(f"LISTEN_FDNAMES={request.listen_fd_names}")
+    if request.notify_directory:
+        env.append(f"NOTIFY_SOCKET={notify_directory(config, request)}/notify.sock")
     return env
 
 

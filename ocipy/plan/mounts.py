@@ -49,6 +49,8 @@ _PROC_FILES = frozenset(
         "/proc/uptime",
     )
 )
+# Where the container finds the socket for sd_notify(3); the same place as runc's.
+NOTIFY_DIRECTORY = "/run/notify"
 # File systems whose files have labels of their own, so that runc gives them no context= either.
 _UNLABELLED = ("proc", "sysfs", "mqueue", "cgroup", "cgroup2")
 
@@ -72,7 +74,20 @@ def plan_mounts(config: Config, host: HostFacts, request: CreateRequest) -> list
     for i, mount in enumerate(mounts):
         planner = _MountPlanner(config, host, request, mount, f"/mounts/{i}")
         plan.extend(planner.plan())
+    if request.notify_directory and has_namespace(config, "mount"):
+        notify: Mount = {
+            "destination": NOTIFY_DIRECTORY,
+            "type": "bind",
+            "source": request.notify_directory,
+            "options": ["bind", "nosuid", "nodev", "noexec", "ro"],
+        }
+        plan.extend(_MountPlanner(config, host, request, notify, "").plan())
     return plan
+
+
+def notify_directory(config: Config, request: CreateRequest) -> str:
+    """Return the directory of the notify socket as the container process sees it."""
+    return NOTIFY_DIRECTORY if has_namespace(config, "mount") else request.notify_directory
 
 
 def plan_late_mounts(config: Config, host: HostFacts, request: CreateRequest) -> list[Step]:

@@ -17,7 +17,8 @@ class CreateRequest:
         preserve_fds: how many descriptors from 3 on the container process inherits.
         listen_fds: LISTEN_FDS of the caller's environment (sd_listen_fds(3)), they come first.
         listen_fd_names: LISTEN_FDNAMES.
-        notify_socket: path of the socket in the container on which it may say that it is ready.
+        notify_directory: where the socket is or will be on which the container may say that it
+            is ready (sd_notify(3)), absolute; "" where nobody wants to know.
         cgroup_paths: controllers of a hierarchy, comma separated ("" for cgroup v2), to the
             container's absolute directory in it.
         oci_state: the State that hooks get, without pid and status.
@@ -32,7 +33,7 @@ class CreateRequest:
         "listen_fds",
         "no_new_keyring",
         "no_pivot",
-        "notify_socket",
+        "notify_directory",
         "oci_state",
         "preserve_fds",
         "rootfs",
@@ -52,7 +53,7 @@ class CreateRequest:
         preserve_fds: int = 0,
         listen_fds: int = 0,
         listen_fd_names: str = "",
-        notify_socket: str = "",
+        notify_directory: str = "",
         systemd_cgroup: bool = False,
         cgroup_paths: dict[str, str] | None = None,
         oci_state: dict[str, object] | None = None,
@@ -66,7 +67,7 @@ class CreateRequest:
         self.preserve_fds = preserve_fds
         self.listen_fds = listen_fds
         self.listen_fd_names = listen_fd_names
-        self.notify_socket = notify_socket
+        self.notify_directory = notify_directory
         self.systemd_cgroup = systemd_cgroup
         self.cgroup_paths = cgroup_paths or {}
         self.oci_state = oci_state or {}

@@ -125,6 +125,9 @@ def _make(
         preserve_fds=preserve_fds,
         listen_fds=listen_fds,
         listen_fd_names=os.environ.get("LISTEN_FDNAMES", ""),
+        notify_directory=(
+            f"{root}/{container_id}/{store.NOTIFY}" if os.environ.get("NOTIFY_SOCKET") else ""
+        ),
         systemd_cgroup=request.systemd_cgroup,
         cgroup_paths=_cgroup_paths(request, config, host, container_id),
         oci_state=oci_state(record, "creating", 0),
@@ -152,6 +155,10 @@ def _make(
             # Init opens it for writing by its descriptor, as the root of a user namespace may be
             # anybody here; nobody else gets through the directory.
             os.chmod(store.START_FIFO, 0o622, dir_fd=lock.directory.fd)
+        if asked.notify_directory:
+            # Users in the container may be anybody here; the socket is made by `start`.
+            os.mkdir(store.NOTIFY, 0o700, dir_fd=lock.directory.fd)
+            os.chmod(store.NOTIFY, 0o755, dir_fd=lock.directory.fd)
         container.launch.run()
         tell_caller(request, container.launch)
     except BaseException:

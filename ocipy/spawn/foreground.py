@@ -25,6 +25,7 @@ from _signal import (  # type: ignore[import-not-found]
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ocipy.spawn.launch import Launch
+    from ocipy.spawn.notify import NotifySocket
 
 _NOT_OURS = frozenset({SIGKILL, SIGSTOP, 32, 33})  # 32 and 33 are libc's
 _NOT_FORWARDED = frozenset({SIGCHLD, SIGURG})
@@ -78,8 +79,11 @@ def _forward(pidfd: int, number: int) -> None:
         pass  # it has just ended
 
 
-def wait_in_foreground(launch: Launch) -> int:
-    """Wait for the process of a launch; return the exit status to end with."""
+def wait_in_foreground(launch: Launch, notify: NotifySocket | None = None) -> int:
+    """Wait for the process of a launch; return the exit status to end with.
+
+    With `notify`, meanwhile tell the service manager that the container has said to be ready.
+    """
     with _Signals() as signals:
         if launch.terminal_fd >= 0:
             from ocipy.spawn.terminal import PassedThroughTerminal
@@ -90,6 +94,8 @@ def wait_in_foreground(launch: Launch) -> int:
         poll = select.poll()
         poll.register(signals.fd, select.POLLIN)
         poll.register(launch.pidfd, select.POLLIN)
+        if notify is not None:
+            poll.register(notify.fileno(), select.POLLIN)
         try:
             if terminal is not None:
                 terminal.open(poll)
@@ -102,6 +108,9 @@ def wait_in_foreground(launch: Launch) -> int:
                         _forward(launch.pidfd, number)
                 if terminal is not None:
                     terminal.copy(ready, poll)
+                if notify is not None and notify.fileno() in ready and notify.pass_on(launch.pid):
+                    poll.unregister(notify.fileno())
+                    notify = None
                 if launch.pidfd in ready:
                     status = os.waitpid(launch.pid, 0)[1]
                     return exit_status(status)

@@ -44,6 +44,8 @@ if TYPE_CHECKING:
     from ocipy.state.record import StateRecord
 
 RECORD, CONFIG, START_FIFO, LOCK = "state.json", "config.json", "start", "lock"
+# A directory, made only where the caller has NOTIFY_SOCKET.
+NOTIFY = "notify"
 
 # runc's texts: containerd and podman search for "does not exist" and "already exists".
 NOT_FOUND = "container does not exist"
@@ -376,7 +378,7 @@ def _remove_content(directory: ContainerDir, *, keep: str) -> None:
         except FileNotFoundError:
             pass
         except IsADirectoryError:
-            # ocipy makes none today; an older or newer one may have.
+            # NOTIFY; an older or newer ocipy may have made others.
             import shutil
 
             shutil.rmtree(f"{directory.path}/{name}")

@@ -197,7 +197,9 @@ def test_podman_reads_one_json_value_when_a_command_fails(
 
 
 def test_probes_of_podman(runtime: Runtime) -> None:
-    runtime.call("checkpoint", "--help").succeeded()
+    """The help's status tells podman whether containers can be checkpointed: it must be true."""
+    can_checkpoint = not runtime.is_ocipy
+    assert (runtime.call("checkpoint", "--help").status == 0) == can_checkpoint
     call = runtime.call("restore", "--lsm-mount-context")
     assert call.status
     told = call.out + call.err
