@@ -26,10 +26,6 @@ PENDING = {
     "exec": "drop-in",
     "events": "limits and filters",
     "features": "limits and filters",
-    "kill --all": "limits and filters",
-    "list": "limits and filters",
-    "pause": "limits and filters",
-    "ps": "limits and filters",
     "resources": "limits and filters",
     "update": "limits and filters",
 }
