@@ -149,6 +149,12 @@ def test_with_a_running_container(commands: Commands, command: str) -> None:
 
 
 @pytest.mark.requires("root")
+def test_exec(commands: Commands) -> None:
+    commands.running()
+    compare("exec", commands.call("exec", commands.id, "/bin/true"))
+
+
+@pytest.mark.requires("root")
 def test_ps(commands: Commands) -> None:
     # As containerd asks; for a table that people read, it runs ps(1).
     commands.running()
