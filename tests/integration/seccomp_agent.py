@@ -23,6 +23,7 @@ class Agent:
         states: the states that were received, in order.
         descriptors: how many descriptors came with each.
         calls: (number, first argument) of each notification.
+        open_connections: how many the runtimes have not closed.
     """
 
     def __init__(self, path: str, *, value: int = 0, error: int = 0) -> None:
@@ -30,7 +31,9 @@ class Agent:
         self.states: list[dict[str, Any]] = []
         self.descriptors: list[int] = []
         self.calls: list[tuple[int, int]] = []
+        self.open_connections = 0
         self._listeners: list[int] = []
+        self._connections: dict[int, socket.socket] = {}
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._socket.bind(path)
         self._socket.listen()
@@ -46,6 +49,8 @@ class Agent:
         self._thread.join()
         for fd in (self._stop, *self._listeners):
             os.close(fd)
+        for connection in self._connections.values():
+            connection.close()
         self._socket.close()
 
     def _serve(self) -> None:
@@ -57,8 +62,12 @@ class Agent:
                 if fd == self._stop:
                     return
                 if fd == self._socket.fileno():
-                    for listener in self._accept():
-                        poll.register(listener, select.POLLIN)
+                    for opened in self._accept():
+                        poll.register(opened, select.POLLIN)
+                elif fd in self._connections:
+                    assert self._connections[fd].recv(1) == b"", "a second state"
+                    self.open_connections -= 1
+                    poll.unregister(fd)
                 elif events & select.POLLIN:
                     self._answer(fd)
                 else:
@@ -66,15 +75,16 @@ class Agent:
 
     def _accept(self) -> list[int]:
         connection, _ = self._socket.accept()
-        with connection:
-            connection.settimeout(5)
-            data, fds, _, _ = socket.recv_fds(connection, 65536, 4)
-            while more := connection.recv(65536):
-                data += more
-        self.states.append(json.loads(data))
-        self.descriptors.append(len(fds))
+        connection.settimeout(5)
+        data, fds, _, _ = socket.recv_fds(connection, 65536, 4)
+        while not _is_whole(data):
+            data += connection.recv(65536)
+        self._connections[connection.fileno()] = connection
         self._listeners += fds
-        return fds
+        self.open_connections += 1
+        self.descriptors.append(len(fds))
+        self.states.append(json.loads(data))
+        return [*fds, connection.fileno()]
 
     def _answer(self, listener: int) -> None:
         request = bytearray(_NOTIF.size)
@@ -86,3 +96,11 @@ class Agent:
             fcntl.ioctl(listener, _NOTIF_SEND, response)
         except FileNotFoundError:
             pass  # the process was killed while it waited
+
+
+def _is_whole(data: bytes) -> bool:
+    try:
+        json.loads(data)
+    except ValueError:
+        return False
+    return True

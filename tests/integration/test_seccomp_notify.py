@@ -75,6 +75,20 @@ def test_what_the_agent_is_sent(container: Container, agent: Agent) -> None:
     assert len(agent.states) == 1
 
 
+@pytest.mark.runc_deviates("1.1 leaves it to the end of the process")
+def test_the_connection_is_closed_after_the_state(container: Container, agent: Agent) -> None:
+    """Spec: it MUST be closed after sending a state. This `run` goes on for a while."""
+    container.linux["seccomp"] = notify("personality", agent.path)
+    container.script("sleep 1000").bundle.write()
+    run = container.runtime.begin("run", "--bundle", container.bundle.path, container.id)
+    try:
+        wait_until(lambda: bool(agent.states), "the container process state")
+        wait_until(lambda: agent.open_connections == 0, "the end of the connection", seconds=3)
+    finally:
+        container.kill(check=False)
+        run.wait()
+
+
 def test_without_metadata_there_is_none(
     container: Container, caller: Callable[..., str], agent: Agent
 ) -> None:
