@@ -970,13 +970,13 @@ class MountFilesystem(Step):
 class MountBind(Step):
     """bind {path!r} on {target!r}."""
 
-    __slots__ = ("tree", "path", "target", "recursive", "try_path", "origin_propagation", "attr_set", "attr_clear", "attr_reset", "recursive_set", "recursive_clear", "propagation", "on_proc", "of_proc")
+    __slots__ = ("tree", "path", "or_path", "target", "recursive", "try_path", "origin_propagation", "attr_set", "attr_clear", "attr_reset", "recursive_set", "recursive_clear", "propagation", "on_proc", "of_proc")
     operation = "mount_bind"
     code = 0x0205
     template = "bind {path!r} on {target!r}"
     spec = "config.md#mounts"
     calls = ("open_tree", "mount_setattr", "openat2", "mkdirat", "fstat", "fstatfs", "move_mount")
-    kinds = (("tree", "fd"), ("path", "str"), ("target", "container_path"), ("recursive", "int"), ("try_path", "int"), ("origin_propagation", "int"), ("attr_set", "int"), ("attr_clear", "int"), ("attr_reset", "int"), ("recursive_set", "int"), ("recursive_clear", "int"), ("propagation", "int"), ("on_proc", "int"), ("of_proc", "int"))
+    kinds = (("tree", "fd"), ("path", "str"), ("or_path", "str"), ("target", "container_path"), ("recursive", "int"), ("try_path", "int"), ("origin_propagation", "int"), ("attr_set", "int"), ("attr_clear", "int"), ("attr_reset", "int"), ("recursive_set", "int"), ("recursive_clear", "int"), ("propagation", "int"), ("on_proc", "int"), ("of_proc", "int"))
 
     def __init__(
         self,
@@ -984,6 +984,7 @@ class MountBind(Step):
         *,
         tree: HostFd | None,
         path: str,
+        or_path: str = "",
         target: str,
         recursive: int,
         try_path: int = 0,
@@ -1001,6 +1002,7 @@ class MountBind(Step):
         self.place = "init"
         self.tree = tree
         self.path = path
+        self.or_path = or_path
         self.target = target
         self.recursive = recursive
         self.try_path = try_path

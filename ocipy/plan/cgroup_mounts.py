@@ -8,6 +8,7 @@ root. One without gets its own cgroup bound there in v1; in v2 it sees the host'
 
 from __future__ import annotations
 
+from ocipy.cgroup.plan import is_optional
 from ocipy.plan import _generated_steps as steps
 from ocipy.plan.rootfs import has_namespace
 from ocipy.sys.mount_constants import (
@@ -45,7 +46,10 @@ def plan_cgroup_mount(
     # user's rights over all of that user's cgroups (CVE-2023-25809).
     read_only = bool(options.flags & MS_RDONLY) or not (host.privileged or own_namespace)
     if host.cgroup.v1:
-        return _plan_v1(host, request, source, target, own_namespace, read_only, propagation)
+        optional = is_optional(config, host)
+        return _plan_v1(
+            host, request, source, target, own_namespace, optional, read_only, propagation
+        )
     attributes = options.attributes() | (MOUNT_ATTR_RDONLY if read_only else 0)
     unified = host.cgroup.unified
     if has_namespace(config, "user") and not own_namespace and unified is not None:
@@ -82,6 +86,7 @@ def _plan_v1(
     source: str,
     target: str,
     own_namespace: bool,
+    optional: bool,
     read_only: bool,
     propagation: int,
 ) -> list[Step]:
@@ -120,6 +125,8 @@ def _plan_v1(
                     source,
                     tree=None,
                     path=_own_directory(request, hierarchy),
+                    # Who may not make cgroups runs in the one that ocipy is in.
+                    or_path=hierarchy.mountpoint + hierarchy.own_path if optional else "",
                     target=directory,
                     recursive=1,
                     attr_set=attributes,

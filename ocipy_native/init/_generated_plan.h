@@ -163,6 +163,7 @@ struct mount_filesystem_args {
 struct mount_bind_args {
 	int tree;
 	const char *path;
+	const char *or_path;
 	const char *target;
 	int64_t recursive;
 	int64_t try_path;
@@ -762,6 +763,7 @@ static int decode_mount_bind(struct cursor *cursor, union op_args *args)
 {
 	args->mount_bind.tree = cursor_fd(cursor);
 	args->mount_bind.path = cursor_string(cursor);
+	args->mount_bind.or_path = cursor_string(cursor);
 	args->mount_bind.target = cursor_string(cursor);
 	args->mount_bind.recursive = cursor_int(cursor);
 	args->mount_bind.try_path = cursor_int(cursor);

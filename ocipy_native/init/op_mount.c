@@ -254,7 +254,7 @@ int op_mount_filesystem(struct init_ctx *ctx, const struct mount_filesystem_args
  * A detached copy of the mount at the source. Where ocipy opened it, @args->tree is one. In a user
  * namespace, a copy made here, from the mounts inherited by it, keeps their locks: the container can
  * then not take back a "ro" of the host's. So that is tried first, and the host's copy serves where
- * this user may not go.
+ * this user may not go. @args->or_path takes the place of a source that has not come into being.
  */
 static int bind_source(const struct mount_bind_args *args, struct step_report *report)
 {
@@ -263,6 +263,8 @@ static int bind_source(const struct mount_bind_args *args, struct step_report *r
 
 	if (args->tree < 0 || args->try_path)
 		fd = sys_open_tree(AT_FDCWD, args->path, OPEN_TREE_CLONE | recursive);
+	if (fd == -ENOENT && *args->or_path)
+		fd = sys_open_tree(AT_FDCWD, args->or_path, OPEN_TREE_CLONE | recursive);
 	if (fd < 0 && args->tree >= 0)
 		return args->tree;
 	return fd < 0 ? fail(report, CALL_OPEN_TREE, fd) : fd;

@@ -72,6 +72,15 @@ def test_v1_in_a_cgroup_namespace(unified: Hierarchy | None, read_only: bool) ->
     ]
 
 
+def test_a_user_who_may_not_make_cgroups_shows_the_one_ocipy_is_in() -> None:
+    steps = plan(CgroupFacts(V1), "user", in_user_namespace=True)
+    binds = [step for step in steps if isinstance(step, MountBind)]
+    assert [step.or_path for step in binds] == [
+        f"{ROOT}/cpu,cpuacct/user",
+        f"{ROOT}/systemd/user",
+    ]
+
+
 def test_v1_without_one_shows_the_containers_own_cgroup() -> None:
     _, cpu, systemd, *_ = plan(CgroupFacts(V1), "", "ro")
     assert cpu == MountBind(
