@@ -118,10 +118,8 @@ def test_flags_beside_a_listener(
     assert caller("call personality 0") == str(-errno.ENOMEDIUM)
 
 
-def test_exec_has_a_listener_of_its_own(
-    container: Container, caller: Callable[..., str], agent: Agent
-) -> None:
-    assert caller  # the program is in the image
+@pytest.mark.usefixtures("caller")
+def test_exec_has_a_listener_of_its_own(container: Container, agent: Agent) -> None:
     container.linux["seccomp"] = notify("personality", agent.path)
     container.up()
     assert container.exec("call", "personality", "7").out.strip() == str(-errno.ENOMEDIUM)
