@@ -41,6 +41,28 @@ def test_names_in_lists() -> None:
     assert 'did you mean "options"?' in sentence
 
 
+@pytest.mark.parametrize(
+    ("pointer", "place"),
+    [
+        ("/seccomp", "/linux"),
+        ("/process/maskedPaths", "/linux"),
+        ("/linux/hostname", "the top level"),
+        ("/noNewPrivileges", "/process"),
+        ("/linux/cpu", "/linux/resources"),
+        ("/destination", "an entry of /mounts"),
+    ],
+)
+def test_names_in_the_wrong_place(pointer: str, place: str) -> None:
+    name = pointer.rpartition("/")[2]
+    sentence = f'unknown field "{name}" is ignored; it belongs to {place}'
+    assert warnings_of({pointer: {}}) == [(pointer, sentence)]
+
+
+@pytest.mark.parametrize("name", ["path", "layerFolders", "ncpus", "x"])
+def test_names_that_belong_to_many_places_or_none(name: str) -> None:
+    assert warnings_of({f"/{name}": 1}) == [(f"/{name}", f'unknown field "{name}" is ignored')]
+
+
 def test_names_that_are_free() -> None:
     free: dict[str, Any] = {
         "/annotations": {"x": "y"},
