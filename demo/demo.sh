@@ -10,9 +10,14 @@ set -euo pipefail
 runtime="${OCIPY:-ocipy}"
 busybox="${BUSYBOX:-/bin/busybox}"
 python="${PYTHON:-python3}"
-work="$(mktemp -d /tmp/ocipy-demo.XXXXXX)"
 tour="demo-tour-$$" second="demo-second-$$" shell="demo-shell-$$"
 
+if [ "$(id -u)" != 0 ]; then
+	echo "demo.sh: run it as root" >&2
+	exit 1
+fi
+
+work="$(mktemp -d /tmp/ocipy-demo.XXXXXX)"
 take_away() {
 	for id in "$tour" "$second" "$shell"; do
 		"$runtime" delete --force "$id" >/dev/null 2>&1 || true
