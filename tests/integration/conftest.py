@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 # What ocipy does not claim yet: tests marked @needs() wait for it. An entry goes when it lands.
 PENDING = {
     "devices": "limits and filters",
-    "exec": "drop-in",
     "events": "limits and filters",
     "features": "limits and filters",
     "resources": "limits and filters",
