@@ -22,7 +22,7 @@ take_away() {
 	for id in "$tour" "$second" "$shell"; do
 		"$runtime" delete --force "$id" >/dev/null 2>&1 || true
 	done
-	rm -rf "$work"
+	rm -rf --one-file-system "$work" # should a mount be left, it may lead anywhere
 }
 trap take_away EXIT
 
