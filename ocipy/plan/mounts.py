@@ -192,6 +192,11 @@ class _MountPlanner:
         options = self.options
         tree = self._bind_tree(path)
         attr_set, attr_clear, attr_reset = options.bind_attributes()
+        in_user_namespace = has_namespace(self.config, "user")
+        if in_user_namespace:
+            # What the host's mount has stays: a mount inherited by the namespace has it locked, and
+            # the host's own copy must not give more.
+            attr_reset = 0
         return [
             steps.MountBind(
                 self.source,
@@ -200,7 +205,7 @@ class _MountPlanner:
                 target=self.target,
                 recursive=options.recursive,
                 # The host's copy is needed where it is id-mapped, and else is second best.
-                try_path=has_namespace(self.config, "user") and not (tree and tree.is_idmapped),
+                try_path=in_user_namespace and not (tree and tree.is_idmapped),
                 origin_propagation=host_propagation(self.config) if tree else 0,
                 attr_set=attr_set,
                 attr_clear=attr_clear,

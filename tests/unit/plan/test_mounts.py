@@ -116,7 +116,8 @@ def test_an_unprivileged_bind_is_opened_by_init() -> None:
 
 
 def test_in_a_user_namespace_the_mounts_inherited_by_it_come_first() -> None:
-    step = only(plan(mount("/data", "", "/v", "bind"), namespaces="mount user"))
+    step = only(plan(mount("/data", "", "/v", "bind", "ro"), namespaces="mount user"))
+    assert (step.attr_set, step.attr_reset) == (MOUNT_ATTR_RDONLY, 0)
     assert step.try_path
     assert step.tree == HostFd("/v", "tree", wanted_by="/mounts/0")
 
