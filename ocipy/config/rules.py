@@ -185,8 +185,8 @@ def hooks(config: Config) -> Iterator[Found]:
     for kind in HOOK_KINDS:
         for i, hook in enumerate(given.get(kind, ())):
             if hook["path"][:1] != "/":
-                pointer, problem = f"/hooks/{kind}/{i}/path", f'"{hook["path"]}" is not absolute'
-                yield ConfigError(pointer, problem, hint="the path of a hook starts with /")
+                problem = f'the path of a hook must be an absolute path, "{hook["path"]}" is not'
+                yield ConfigError(f"/hooks/{kind}/{i}/path", problem)
             timeout = hook.get("timeout", 1)
             if timeout > _MAX_TIMEOUT_SECONDS:
                 pointer, problem = f"/hooks/{kind}/{i}/timeout", f"{timeout} seconds are too many"

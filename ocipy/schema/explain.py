@@ -132,12 +132,11 @@ def _is_below(pointer: str, wrong: set[str]) -> bool:
 
 def _fault_of(error: ValidationError) -> ConfigError:
     pointer = "".join(f"/{escape(str(token))}" for token in error.absolute_path)
-    keyword = str(error.validator)
+    keyword, subject = str(error.validator), _subject(list(error.absolute_path))
     found: Any = error.instance
     rule: Any = error.validator_value
     schema: Any = error.schema
     if keyword == "type":
-        subject = _subject(list(error.absolute_path))
         problem = f"{subject} must be {_expected(schema)}, found {_describe(found)}"
         hint = "leave the field out instead" if found is None and pointer else ""
         if isinstance(found, float) and rule == "integer" and found.is_integer():
@@ -158,12 +157,11 @@ def _fault_of(error: ValidationError) -> ConfigError:
         return ConfigError(pointer, problem, hint=did_you_mean(str(found), rule))
     if keyword in ("minimum", "maximum"):
         low, high = schema.get("minimum"), schema.get("maximum")
-        problem = f"{found} is not in the range {low} to {high}"
+        problem = f"{subject} must be in the range {low} to {high}, found {found}"
         if high is None:
-            problem = f"{found} is less than {low}"
+            problem = f"{subject} must be at least {low}, found {found}"
         return ConfigError(pointer, problem)
     if keyword == "minItems":
-        subject = _subject(list(error.absolute_path))
         return ConfigError(pointer, f"{subject} needs at least {rule} entry, found {len(found)}")
     problem = f"{_shorten(dumps(found))} is not of the form {schema.get('pattern', rule)}"
     problem = problem.replace(r"\Z", "$")

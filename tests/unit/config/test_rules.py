@@ -164,7 +164,9 @@ def test_paths_of_hooks_are_absolute(kind: str) -> None:
 
 def test_timeouts_of_hooks_are_positive() -> None:
     hooks = [{"path": "/bin/true", "timeout": 0}]
-    assert_refused({"/hooks/poststop": hooks}, "/hooks/poststop/0/timeout", "0 is less than 1")
+    assert_refused(
+        {"/hooks/poststop": hooks}, "/hooks/poststop/0/timeout", "must be at least 1, found 0"
+    )
     assert warnings_of({"/hooks/poststop": [{"path": "/bin/true", "timeout": 9223372036}]}) == []
     hooks = [{"path": "/bin/true", "timeout": 10**400}]
     assert_refused({"/hooks/poststop": hooks}, "/hooks/poststop/0/timeout", "are too many")

@@ -38,7 +38,7 @@ def faults_of(value: object) -> list[ConfigError]:
         ("/process/args", [1], "args[0] must be a string, found the number 1", ""),
         ("/process/user/uid", "0", "must be an integer", "without quotes"),
         ("/process/user/uid", 1.0, "must be an integer, found the number 1.0", "write 1"),
-        ("/process/user/uid", -1, "-1 is not in the range 0 to 4294967295", ""),
+        ("/process/user/uid", -1, "uid must be in the range 0 to 4294967295, found -1", ""),
         ("/process/terminal", "true", "must be true or false", "without quotes"),
         ("/process/rlimits", {}, "must be an array of objects, found an object", ""),
         ("/hostname", None, "must be a string, found null", "leave the field out"),
