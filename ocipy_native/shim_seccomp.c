@@ -5,10 +5,14 @@
  * finished program. Nothing is decided here. Every function returns -errno where it fails, which is
  * what libseccomp itself does.
  */
+#define _GNU_SOURCE
 #include "shim_seccomp.h"
 
 #include <errno.h>
+#include <linux/seccomp.h>
 #include <seccomp.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 /* A system call has six arguments, and libseccomp takes one condition on each. */
 #define MAX_CONDITIONS 6
@@ -35,6 +39,15 @@ uint32_t ocipy_seccomp_native_arch(void)
 int ocipy_seccomp_syscall_number(uint32_t arch, const char *name)
 {
 	return seccomp_syscall_resolve_name_arch(arch, name);
+}
+
+/*
+ * Does this kernel take the SECCOMP_FILTER_FLAG_* @flags? Returns 1 or 0. It checks them before it
+ * reads the program, so one at address 0 tells, and none is loaded.
+ */
+int ocipy_seccomp_probe_flags(uint32_t flags)
+{
+	return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, NULL) < 0 && errno == EFAULT;
 }
 
 static int add_rule(scmp_filter_ctx filter, const struct ocipy_seccomp_rule *rule,

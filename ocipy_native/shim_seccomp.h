@@ -22,6 +22,7 @@ struct ocipy_seccomp_rule {
 uint32_t ocipy_seccomp_version(void);
 uint32_t ocipy_seccomp_native_arch(void);
 int ocipy_seccomp_syscall_number(uint32_t arch, const char *name);
+int ocipy_seccomp_probe_flags(uint32_t flags);
 int ocipy_seccomp_export(int fd, uint32_t default_action, uint32_t optimize, const uint32_t *archs,
 			 uint32_t arch_count, const struct ocipy_seccomp_rule *rules,
 			 uint32_t rule_count, const struct ocipy_seccomp_condition *conditions,

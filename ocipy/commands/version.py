@@ -13,14 +13,14 @@ def version_text() -> str:
     dockerd splits every line that contains the word "version" at it, and wants a line that starts
     with "commit:"; so neither may occur anywhere else.
     """
-    lines = [f"ocipy version {__version__}", f"commit: {_commit()}", f"spec: {SPEC_VERSION}"]
+    lines = [f"ocipy version {__version__}", f"commit: {commit()}", f"spec: {SPEC_VERSION}"]
     libseccomp = _libseccomp()
     if libseccomp:
         lines.append(f"libseccomp: {libseccomp}")
     return "\n".join(lines) + "\n"
 
 
-def _commit() -> str:
+def commit() -> str:
     try:
         from ocipy._generated_build import COMMIT  # type: ignore[import-not-found, unused-ignore]
     except ImportError:  # run from a source tree, which knows its commit better than we do

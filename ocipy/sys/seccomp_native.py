@@ -55,6 +55,11 @@ def knows_architecture(architecture: int) -> bool:
     return syscall_number(architecture, "read") != UNKNOWN_SYSCALL
 
 
+def has_flags(seccomp_flags: int) -> bool:
+    """Whether this kernel knows these SECCOMP_FILTER_FLAG_*, in this combination."""
+    return bool(lib.ocipy_seccomp_probe_flags(seccomp_flags))
+
+
 def export_program(
     default_action: int,
     architectures: Sequence[int],

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 PENDING = {
     "devices": "limits and filters",
     "events": "limits and filters",
-    "features": "limits and filters",
     "resources": "limits and filters",
     "update": "limits and filters",
 }
