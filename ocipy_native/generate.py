@@ -1,7 +1,7 @@
 """Write what Python and C share from operations.toml; `--check` compares instead of writing.
 
-    ocipy/plan/_generated_steps.py        one slotted class per operation, and the list of calls
-    ocipy_native/init/_generated_plan.h   argument structs, decoders and the dispatch table
+ocipy/plan/_generated_steps.py        one slotted class per operation, and the list of calls
+ocipy_native/init/_generated_plan.h   argument structs, decoders and the dispatch table
 """
 
 from __future__ import annotations
@@ -113,7 +113,8 @@ def python_text(operations: list[Operation]) -> str:
             "    kinds = " + _python_tuple([f'("{arg}", "{kind}")' for arg, kind in args.items()]),
         ]
         parameters = [
-            f"{arg}: {PYTHON_TYPE[kind]}" + (f" = {PYTHON_DEFAULT[kind]}" if arg in optional else "")
+            f"{arg}: {PYTHON_TYPE[kind]}"
+            + (f" = {PYTHON_DEFAULT[kind]}" if arg in optional else "")
             for arg, kind in args.items()
         ]
         if operation["place"] == "any":
@@ -189,7 +190,8 @@ def c_text(operations: list[Operation]) -> str:
         "static const struct operation {",
         "\tuint32_t code;",
         "\tint (*decode)(struct cursor *cursor, union op_args *args);",
-        "\tint (*run)(struct init_ctx *ctx, const union op_args *args, struct step_report *report);",
+        "\tint (*run)(struct init_ctx *ctx, const union op_args *args,",
+        "\t\t   struct step_report *report);",
         "} operations[] = {",
         *(f"\t{{ 0x{o['code']:04x}, decode_{o['name']}, run_{o['name']} }}," for o in inner),
         "};",

@@ -89,10 +89,7 @@ ANYWHERE = {
     "ocipy.timestamp",
 }
 COMMAND_LINE = {"ocipy.arguments", "ocipy.help", "ocipy.options"}
-STAGES = {
-    f"ocipy.{stage}"
-    for stage in "bundle schema config host plan cgroup spawn state".split()  # noqa: SIM905
-}
+STAGES = {f"ocipy.{stage}" for stage in "bundle schema config host plan cgroup spawn state".split()}
 
 # Which others a package or module may import, beside itself and ANYWHERE, in the order in which a
 # container meets them. The most specific entry counts.

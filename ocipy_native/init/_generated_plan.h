@@ -1255,7 +1255,8 @@ static int run_exec(struct init_ctx *ctx, const union op_args *args,
 static const struct operation {
 	uint32_t code;
 	int (*decode)(struct cursor *cursor, union op_args *args);
-	int (*run)(struct init_ctx *ctx, const union op_args *args, struct step_report *report);
+	int (*run)(struct init_ctx *ctx, const union op_args *args,
+		   struct step_report *report);
 } operations[] = {
 	{ 0x0101, decode_await_host, run_await_host },
 	{ 0x0102, decode_join_namespace, run_join_namespace },

@@ -1,8 +1,8 @@
 """The runtime under test, and containers driven through its command line.
 
 Output goes to files, never to pipes: a container that outlives `create` keeps what it inherited,
-and a reader of a pipe would wait for it. The test process is a child subreaper, so it is the parent of
-every container's process in the end and learns its exit status.
+and a reader of a pipe would wait for it. The test process is a child subreaper, so it is the parent
+of every container's process in the end and learns its exit status.
 """
 
 from __future__ import annotations
