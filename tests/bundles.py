@@ -13,12 +13,12 @@ from typing import Any
 BUSYBOX = "/bin/busybox"
 
 # The applets that tests call; busybox has more, but each link of each bundle costs a system call.
-APPLETS = """[ awk basename cat chgrp chmod chown chroot chrt cmp cp cut date dd df dirname dmesg du echo
-env expr false find fold free getty grep head hexdump hostname id ifconfig ionice ip kill killall ln
-ls mkdir mkfifo mknod mktemp more mount mountpoint mv nc nproc od pgrep ping printf ps pwd
-readlink realpath renice reset rm rmdir route sed seq setpriv setsid sh sleep sort stat stty su
-sync sysctl tail tee test time timeout touch tr true tty umount uname uniq unshare uptime usleep
-vi wc which whoami xargs yes""".split()
+APPLETS = """[ awk basename cat chgrp chmod chown chroot chrt cmp cp cut date dd df dirname dmesg du
+echo env expr false find fold free getty grep head hexdump hostname id ifconfig ionice ip kill
+killall ln ls mkdir mkfifo mknod mktemp more mount mountpoint mv nc nproc od pgrep ping printf ps
+pwd readlink realpath renice reset rm rmdir route sed seq setpriv setsid sh sleep sort stat stty su
+sync sysctl tail tee test time timeout touch tr true tty umount uname uniq unshare uptime usleep vi
+wc which whoami xargs yes""".split()
 
 DIRECTORIES = "bin dev etc home mnt proc root run sbin sys tmp usr/bin var".split()
 
