@@ -574,6 +574,120 @@ class CheckMemoryUsage(Step):
         self.limit = limit
 
 
+class CreateResctrlGroup(Step):
+    """create the resctrl group {group!r} with {schemata:comma}."""
+
+    __slots__ = ("group", "schemata")
+    operation = "create_resctrl_group"
+    code = 0x0020
+    template = "create the resctrl group {group!r} with {schemata:comma}"
+    spec = "config-linux.md#intelrdt"
+    calls = ("mkdir", "openat", "write")
+    kinds = (("group", "str"), ("schemata", "strs"))
+
+    def __init__(
+        self,
+        source: str,
+        *,
+        group: str,
+        schemata: Sequence[str],
+    ) -> None:
+        self.source = source
+        self.place = "host"
+        self.group = group
+        self.schemata = schemata
+
+
+class ShareResctrlGroup(Step):
+    """create the resctrl group {group!r} with {schemata:comma}, or check that it has them."""
+
+    __slots__ = ("group", "schemata")
+    operation = "share_resctrl_group"
+    code = 0x0021
+    template = "create the resctrl group {group!r} with {schemata:comma}, or check that it has them"
+    spec = "config-linux.md#intelrdt"
+    calls = ("mkdir", "openat", "read", "write")
+    kinds = (("group", "str"), ("schemata", "strs"))
+
+    def __init__(
+        self,
+        source: str,
+        *,
+        group: str,
+        schemata: Sequence[str],
+    ) -> None:
+        self.source = source
+        self.place = "host"
+        self.group = group
+        self.schemata = schemata
+
+
+class CheckResctrlGroup(Step):
+    """check that there is a resctrl group {group!r}."""
+
+    __slots__ = ("group",)
+    operation = "check_resctrl_group"
+    code = 0x0022
+    template = "check that there is a resctrl group {group!r}"
+    spec = "config-linux.md#intelrdt"
+    calls = ("stat",)
+    kinds = (("group", "str"),)
+
+    def __init__(
+        self,
+        source: str,
+        *,
+        group: str,
+    ) -> None:
+        self.source = source
+        self.place = "host"
+        self.group = group
+
+
+class JoinResctrlGroup(Step):
+    """put the process into the resctrl group {group!r}."""
+
+    __slots__ = ("group",)
+    operation = "join_resctrl_group"
+    code = 0x0023
+    template = "put the process into the resctrl group {group!r}"
+    spec = "config-linux.md#intelrdt"
+    calls = ("openat", "write")
+    kinds = (("group", "str"),)
+
+    def __init__(
+        self,
+        source: str,
+        *,
+        group: str,
+    ) -> None:
+        self.source = source
+        self.place = "host"
+        self.group = group
+
+
+class CreateMonitoringGroup(Step):
+    """create the resctrl monitoring group {group!r}."""
+
+    __slots__ = ("group",)
+    operation = "create_monitoring_group"
+    code = 0x0024
+    template = "create the resctrl monitoring group {group!r}"
+    spec = "config-linux.md#intelrdt"
+    calls = ("mkdir",)
+    kinds = (("group", "str"),)
+
+    def __init__(
+        self,
+        source: str,
+        *,
+        group: str,
+    ) -> None:
+        self.source = source
+        self.place = "host"
+        self.group = group
+
+
 class AwaitHost(Step):
     """wait while the host does its part: {reason}."""
 
