@@ -13,7 +13,7 @@ IN_VENV := PATH="$(CURDIR)/$(VENV)/bin:$$PATH"
 OCIPY ?= $(CURDIR)/build/ocipy
 PYTEST_ARGS ?=
 
-.PHONY: build demo shell test test-vm lint bench clean distclean locked-build
+.PHONY: build demo shell test test-vm test-sanitized fuzz lint bench clean distclean locked-build
 .PHONY: build-tools demo-tools test-tools
 
 build: ## the launcher build/ocipy, which runs the package in this tree; the shim and init in the tree
@@ -31,6 +31,15 @@ test: build test-tools ## every test, as root
 
 test-vm: build test-tools ## the clients' scripts in the cgroup v2 virtual machine, half an hour
 	@TEST_VM=1 $(VENV)/bin/pytest --numprocesses=1 --quiet tests/clients/test_scripts_in_vm.py $(PYTEST_ARGS)
+
+test-sanitized: build test-tools ## the integration tests with init and shim under sanitizers
+	@$(VENV)/bin/python -m tests.sanitized.build build/sanitized >/dev/null
+	@RUNTIME=$(CURDIR)/build/sanitized/ocipy $(VENV)/bin/pytest --numprocesses=2 --dist=loadfile \
+		--quiet tests/integration $(PYTEST_ARGS)
+
+FUZZ_SECONDS ?= 300
+fuzz: build test-tools ## the reader of plans with damaged plans, FUZZ_SECONDS (300) long
+	@OCIPY_FUZZ_SECONDS=$(FUZZ_SECONDS) $(VENV)/bin/pytest --quiet tests/native/test_plan_reader.py
 
 lint: build test-tools ## formatter, linters, types, layering, generated files
 	@$(VENV)/bin/ruff check && $(VENV)/bin/ruff format --check --quiet && $(VENV)/bin/mypy \
@@ -107,6 +116,11 @@ endef
 PYTHON_H := $(shell $(PYTHON) -c 'import sysconfig; print(sysconfig.get_path("include"))')/Python.h
 
 build-tools:
+	@# A virtual environment and a build directory hold absolute paths: a tree that moved needs new ones.
+	@if [ -e .make/where ] && [ "$$(cat .make/where)" != "$(CURDIR)" ]; then \
+		rm -rf build $(VENV) .make/pip-* .make/sources; \
+	fi
+	@echo "$(CURDIR)" >.make/where
 	$(call apt_missing,pkg-config=pkg-config musl-gcc=musl-tools /usr/include/seccomp.h=libseccomp-dev \
 		/usr/include/linux/openat2.h=linux-libc-dev $(PYTHON_H)=python3-dev)
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || $(MAKE) venv-package
