@@ -82,7 +82,8 @@ def _forward(pidfd: int, number: int) -> None:
 def wait_in_foreground(launch: Launch, notify: NotifySocket | None = None) -> int:
     """Wait for the process of a launch; return the exit status to end with.
 
-    With `notify`, meanwhile tell the service manager that the container has said to be ready.
+    With `notify`, meanwhile tell the service manager that the container has said to be ready; we
+    stay the main process of its service, as the container is still to be deleted after its end.
     """
     with _Signals() as signals:
         if launch.terminal_fd >= 0:
@@ -108,7 +109,7 @@ def wait_in_foreground(launch: Launch, notify: NotifySocket | None = None) -> in
                         _forward(launch.pidfd, number)
                 if terminal is not None:
                     terminal.copy(ready, poll)
-                if notify is not None and notify.fileno() in ready and notify.pass_on(launch.pid):
+                if notify is not None and notify.fileno() in ready and notify.pass_on(os.getpid()):
                     poll.unregister(notify.fileno())
                     notify = None
                 if launch.pidfd in ready:

@@ -272,6 +272,42 @@ def test_notify_socket(
     assert lines == ["READY=1", f"MAINPID={pid}"]
 
 
+@pytest.mark.parametrize("options", [(), ("--detach",)], ids=["foreground", "detached"])
+def test_notify_socket_of_run(
+    container: Container,
+    runtime: Runtime,
+    directory: str,
+    service_manager: socket.socket,
+    options: tuple[str, ...],
+) -> None:
+    environment = os.environ | {"NOTIFY_SOCKET": f"{directory}/notify"}
+    container.script('echo "$NOTIFY_SOCKET"; trap "exit 7" USR1; while :; do sleep 0.05; done')
+    container.bundle.write()
+    command = ("run", "--bundle", container.bundle.path, *options, container.id)
+    run = runtime.begin(*command, env=environment)
+    wait_until(lambda: "\n" in run.out, "the container runs")
+    pid = container.pid
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as service:
+        service.connect(f"/proc/{pid}/root{run.out.strip()}")
+        service.send(b"READY=1")
+    assert service_manager.recv(4096) == b"READY=1\n"
+    # In the foreground the runtime stays the service's main process: it has yet to clean up.
+    main_pid = pid if options else run.process.pid
+    assert service_manager.recv(4096) == f"MAINPID={main_pid}\n".encode()
+    if options and runtime.is_ocipy:
+        data, ancillary, _, _ = service_manager.recvmsg(4096, 4096)
+        assert data == b"BARRIER=1"
+        for fd in array.array("i", ancillary[0][2]):
+            os.close(fd)
+    if options:
+        run.wait().succeeded()
+    container.kill("USR1")
+    if options:
+        assert container.wait(pid) == 7
+    else:
+        assert run.wait().status == 7
+
+
 def test_notify_socket_of_a_container_that_ends_without_a_word(
     container: Container, runtime: Runtime, directory: str, service_manager: socket.socket
 ) -> None:
