@@ -36,7 +36,6 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", "requires(*features): skip unless tests/probes.py finds each feature here"
     )
-    config.addinivalue_line("markers", "needs(*capabilities): skip while ocipy does not claim them")
     config.addinivalue_line(
         "markers", "runc_deviates(how): expected to fail with runc, which departs from the spec"
     )

@@ -13,20 +13,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.bundles import BUSYBOX, Bundle
-from tests.conftest import runtime_path
 from tests.integration import leftovers
 from tests.integration.containers import Container, Runtime
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-# What ocipy does not claim yet: tests marked @needs() wait for it. An entry goes when it lands.
-PENDING = {
-    "devices": "limits and filters",
-    "events": "limits and filters",
-    "resources": "limits and filters",
-    "update": "limits and filters",
-}
 
 PR_SET_CHILD_SUBREAPER = 36
 _numbers = itertools.count(1)
@@ -37,15 +28,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if str(item.path).startswith(here):
             item.add_marker(pytest.mark.requires("root"))
-
-
-def pytest_runtest_setup(item: pytest.Item) -> None:
-    if not os.path.basename(runtime_path()).startswith("ocipy"):
-        return
-    for marker in item.iter_markers("needs"):
-        for capability in marker.args:
-            if capability in PENDING:
-                pytest.skip(f"ocipy: {capability} comes with {PENDING[capability]!r}")
 
 
 @pytest.fixture(scope="session")

@@ -18,7 +18,6 @@ from tests.integration.containers import Container, Runtime, wait_for_orphan, wa
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-pytestmark = pytest.mark.needs("exec")
 runc_deviates = pytest.mark.runc_deviates
 
 NAMESPACES = ("cgroup", "ipc", "mnt", "net", "pid", "uts", "user")
@@ -231,9 +230,7 @@ def test_process_file_with_options_of_docker(running: Container, directory: str)
     "change",
     [{"args": []}, {"cwd": "relative"}, {"args": "string"}, {"rlimits": [{"type": "NOSUCH"}]}],
 )
-def test_wrong_process_files(
-    running: Container, directory: str, change: dict[str, Any]
-) -> None:
+def test_wrong_process_files(running: Container, directory: str, change: dict[str, Any]) -> None:
     path = process_file(running, directory, **change)
     call = running.verb("exec", "--process", path, check=False)
     call.failed(status=FAILURE)
@@ -394,7 +391,7 @@ def test_cgroup_below_the_containers(running: Container) -> None:
     os.mkdir(with_sub)
     try:
         out = sh(running, "cat /proc/self/cgroup", "--cgroup", "sub")
-        assert out.endswith(f"/{running.id}/sub") or out.endswith("/sub")
+        assert out.endswith("/sub")
     finally:
         running.kill_and_wait()
         os.rmdir(with_sub)
@@ -442,7 +439,7 @@ def test_many_at_once(running: Container) -> None:
 
 
 def test_the_runtimes_program_is_not_reachable(running: Container) -> None:
-    """CVE-2019-5736: /proc/self/exe of an exec'd process is the container's, or cannot be written."""
+    """CVE-2019-5736: /proc/self/exe of an exec'd process is the container's own."""
     out = running.exec("/bin/readlink", "/proc/self/exe").out
     assert out == "/bin/busybox\n"
 

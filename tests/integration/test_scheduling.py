@@ -56,7 +56,6 @@ def test_scheduler(container: Container, scheduler: dict[str, Any], policy: int,
 
 
 @pytest.mark.requires("realtime-scheduling")
-@pytest.mark.needs("resources")
 @pytest.mark.parametrize(("name", "policy"), [("SCHED_FIFO", 1), ("SCHED_RR", 2)])
 @runc_deviates("1.1 does not know process.scheduler")
 def test_realtime_scheduler(container: Container, name: str, policy: int) -> None:
