@@ -42,8 +42,7 @@ fuzz: build test-tools ## the reader of plans with damaged plans, FUZZ_SECONDS (
 	@OCIPY_FUZZ_SECONDS=$(FUZZ_SECONDS) $(VENV)/bin/pytest --quiet tests/native/test_plan_reader.py
 
 lint: build test-tools ## formatter, linters, types, layering, generated files
-	@$(VENV)/bin/ruff check && $(VENV)/bin/ruff format --check --quiet && $(VENV)/bin/mypy \
-		&& $(VENV)/bin/pytest --quiet tests/test_style.py
+	@$(VENV)/bin/pytest --quiet --numprocesses=2 tests/test_style.py
 
 bench: build demo-tools ## side by side with runc, and crun where it is installed
 	@$(VENV)/bin/python bench/run.py --ocipy "$(OCIPY)"
