@@ -54,6 +54,16 @@ _HINTS = {
 }
 
 
+# The kernel mounts these for a user namespace only if it owns what they show.
+_MOUNT_HINTS = {
+    "sysfs": "with a user namespace, sysfs takes a network namespace made with it; or bind /sys",
+    "proc": "with a user namespace, proc takes a pid namespace made with it, and a host whose own "
+    "/proc has nothing mounted over it",
+    "mqueue": "with a user namespace, mqueue takes an ipc namespace made with it",
+    "cgroup2": "with a user namespace, cgroup2 takes a cgroup namespace made with it",
+}
+
+
 def step_failure(step: Step, message: Message) -> OcipyError:
     """Return the error that says what init reported about a step."""
     if isinstance(step, steps.FindExecutable):
@@ -74,8 +84,14 @@ def step_failure(step: Step, message: Message) -> OcipyError:
         call,
         message.error,
         detail=message.detail,
-        hint=_HINTS.get((step.operation, message.error), ""),
+        hint=_hint(step, message.error),
     )
+
+
+def _hint(step: Step, code: int) -> str:
+    if isinstance(step, steps.MountFilesystem) and code == errno.EPERM:
+        return _MOUNT_HINTS.get(step.fstype, "")
+    return _HINTS.get((step.operation, code), "")
 
 
 def host_step_failure(step: Step, error: OSError) -> OcipyError:
