@@ -99,7 +99,9 @@ MAY_IMPORT = {
     "ocipy.config": {"ocipy.schema"},
     "ocipy.host": {"ocipy.cgroup"},
     "ocipy.plan": {"ocipy.config", "ocipy.host.facts", "ocipy.cgroup.plan"},
-    "ocipy.cgroup": {"ocipy.config", "ocipy.host", "ocipy.plan._generated_steps"},
+    "ocipy.cgroup": {
+        *("ocipy.config", "ocipy.host", "ocipy.plan._generated_steps", "ocipy.plan.intel_rdt"),
+    },
     "ocipy.spawn": {"ocipy.config", "ocipy.host", "ocipy.plan", "ocipy.cgroup"},
     # What `create` and `run` share, and `exec`, walks along the whole line; `start` begins at
     # the state.
