@@ -80,7 +80,7 @@ def test_dots_in_a_name_are_no_parent() -> None:
 def test_homes() -> None:
     def place(homes: Homes, controller: str) -> tuple[int, str] | None:
         home = homes.find(controller)
-        return home and (home.version, home.path)
+        return (home.version, home.path) if home else None
 
     assert place(homes(V1), "cpuacct") == (1, "/cg/cpu,cpuacct/c")
     assert place(homes(V2), "memory") == (2, "/cg/c")
