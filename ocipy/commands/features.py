@@ -55,8 +55,8 @@ def features() -> dict[str, Json]:
             },
             "intelRdt": {
                 "enabled": _has("JoinResctrlGroup"),
-                "schemata": _has("WriteResctrlSchemata"),
-                "monitoring": _has("JoinResctrlGroup"),
+                "schemata": _has("CreateResctrlGroup"),
+                "monitoring": _has("CreateMonitoringGroup"),
             },
             "mountExtensions": {
                 "idmap": {"enabled": "idmap_fd" in dict(steps.MountFilesystem.kinds)}

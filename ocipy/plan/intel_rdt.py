@@ -1,8 +1,9 @@
 """linux.intelRdt: which group of resctrl the container's processes are in, and with what.
 
-A resctrl group is a directory, like a cgroup: its `schemata` file says what share of caches and of
-memory bandwidth its processes get. Whether a group exists already, and with which shares, shows when
-the steps are carried out (ocipy.cgroup.resctrl); which it is to be, and whose it is, is decided here.
+A resctrl group is a directory, like a cgroup: its `schemata` file says what share of caches and
+of memory bandwidth its processes get. Which group it is to be, and whose it is, is decided here;
+whether it exists already, and with which shares, shows when the steps are carried out, by
+ocipy.cgroup.resctrl.
 """
 
 from __future__ import annotations
@@ -25,7 +26,9 @@ def plan_intel_rdt(config: Config, container_id: str) -> list[Step]:
     given = config.get("linux", {}).get("intelRdt")
     if given is None:
         return []
-    group, schemata = group_of(given, container_id), _schemata(given)
+    # Spec: value / means that the container MUST be assigned to the default CLOS.
+    group = (given.get("closID") or container_id).strip("/")
+    schemata = _schemata(given)
     if not given.get("closID"):
         # Spec: if closID is not set, runtimes MUST use the container ID.
         make: Step = steps.CreateResctrlGroup(_SOURCE, group=group, schemata=schemata)
@@ -36,7 +39,8 @@ def plan_intel_rdt(config: Config, container_id: str) -> list[Step]:
         make = steps.CheckResctrlGroup(f"{_SOURCE}/closID", group=group)
     plan = [make, steps.JoinResctrlGroup(_SOURCE, group=group)]
     if given.get("enableMonitoring"):
-        source, monitoring = f"{_SOURCE}/enableMonitoring", monitoring_group_of(group, container_id)
+        source, monitoring = f"{_SOURCE}/enableMonitoring", f"{group}/mon_groups/{container_id}"
+        monitoring = monitoring.lstrip("/")
         plan.append(steps.CreateMonitoringGroup(source, group=monitoring))
         plan.append(steps.JoinResctrlGroup(source, group=monitoring))
     return plan
@@ -49,17 +53,6 @@ def plan_join_intel_rdt(config: Config, container_id: str) -> list[Step]:
         for step in plan_intel_rdt(config, container_id)
         if isinstance(step, steps.JoinResctrlGroup)
     ]
-
-
-def group_of(given: IntelRdt, container_id: str) -> str:
-    """Return the group's path below the mount of resctrl; "" is the default group, its root."""
-    # Spec: value / means that the container MUST be assigned to the default CLOS.
-    return (given.get("closID") or container_id).strip("/")
-
-
-def monitoring_group_of(group: str, container_id: str) -> str:
-    """Return the path of the container's own monitoring group below the mount of resctrl."""
-    return f"{group}/mon_groups/{container_id}".lstrip("/")
 
 
 def _schemata(given: IntelRdt) -> list[str]:
