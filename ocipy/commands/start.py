@@ -24,7 +24,8 @@ def run(request: Request) -> int:
     notify = None
     with store.ContainerLock(directory) as lock:
         record = store.load_record(directory)
-        require_allowed("start", current_status(directory, record), directory.id)
+        status = current_status(directory, record, lock_held=True)
+        require_allowed("start", status, directory.id)
         config = store.load_config(directory)
         if "process" not in config:
             # Spec (runtime.md#start): MUST generate an error if process was not set.
