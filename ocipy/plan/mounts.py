@@ -249,7 +249,8 @@ class _MountPlanner:
             linux = self.config.get("linux", {})
             for namespace in linux.get("namespaces", []):
                 if namespace["type"] == "user" and namespace.get("path"):
-                    return HostFd("", "userns", userns=namespace["path"])
+                    path = namespace["path"]
+                    return HostFd("", "userns", userns=path, wanted_by=self.source)
             own = [linux.get("uidMappings") or [], linux.get("gidMappings") or []]
             # Spec (config.md#linux-mount-options): without mappings, and if the container isn't
             # using user namespaces, an error MUST be returned.
@@ -260,7 +261,7 @@ class _MountPlanner:
                     hint="give the mount its own, or the container a user namespace",
                 )
         uids, gids = (tuple(map_lines(mappings)) for mappings in own)  # type: ignore[arg-type]
-        return HostFd("", "userns", mappings=(uids, gids))
+        return HostFd("", "userns", mappings=(uids, gids), wanted_by=self.source)
 
     def _plan_filesystem(self) -> list[Step]:
         options, fstype = self.options, self.mount.get("type", "")
@@ -278,7 +279,8 @@ class _MountPlanner:
         if fstype in _UNLABELLED:
             label = ""
         data = split_data(options.data)
-        if data is None or "." in fstype or any(_is_long(option) for option in data):
+        name = f"source={self.mount.get('source')}"
+        if data is None or "." in fstype or any(map(_is_long, (name, *data))):
             plan = self._plan_legacy(fstype, label)
         else:
             if label:

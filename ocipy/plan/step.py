@@ -22,8 +22,8 @@ class HostFd:
     lines of uid_map and gid_map. A "tree" with either is idmapped by it: only the host may do that;
     IDMAP_RECURSIVE in `flags` maps what is mounted below, too.
 
-    A "tree" can be put in one place only, so that two steps with the same source need two. They
-    differ in `wanted_by`, the JSON pointer of the step.
+    Init closes a descriptor when it has used it, and a "tree" can be put in one place only. So two
+    steps with the same source need two, which differ in `wanted_by`, the JSON pointer of the step.
     """
 
     __slots__ = ("flags", "kind", "mappings", "path", "userns", "wanted_by")

@@ -45,6 +45,18 @@ _HINTS = {
     ("write_sysctl", errno.EACCES): "the sysctl is read-only here",
     ("bind_rootfs", errno.ENOENT): "root.path must exist; a relative one starts at the bundle",
     ("pivot_root", errno.EINVAL): "the host's root is an initramfs? then use --no-pivot",
+    ("mount_filesystem", errno.ENODEV): "a misspelt type, or a module that is not loaded",
+    ("mount_filesystem", errno.EINVAL): "an option this file system does not know?",
+    ("mount_legacy", errno.EINVAL): "an option this file system does not know?",
+    ("mount_bind", errno.ENOTDIR): "a directory goes on a directory, and a file on a file",
+    (
+        "mount_bind",
+        errno.EROFS,
+    ): "the mountpoint is missing, and cannot be made in a read-only mount",
+    ("mount_filesystem", errno.EROFS): "the mountpoint is missing, and cannot be made in a "
+    "read-only mount",
+    ("make_device", errno.EEXIST): "the image or a mount has it; take it out, or the device",
+    ("make_device", errno.ENOTDIR): "/dev of the image must be a directory",
     ("load_seccomp", errno.EINVAL): "the kernel lacks an action or flag of this profile",
     ("load_seccomp", errno.EACCES): "without noNewPrivileges it takes CAP_SYS_ADMIN",
     ("spawn_init", errno.ENOSPC): "a limit in /proc/sys/user/max_*_namespaces is reached",

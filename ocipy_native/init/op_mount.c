@@ -189,6 +189,7 @@ int op_mount_filesystem(struct init_ctx *ctx, const struct mount_filesystem_args
 			struct step_report *report)
 {
 	AUTO_CLOSE int target = -1;
+	AUTO_CLOSE int idmap = args->idmap_fd;
 	AUTO_CLOSE int fs = -1;
 	AUTO_CLOSE int mount_fd = -1;
 	bool existed;
@@ -233,9 +234,9 @@ int op_mount_filesystem(struct init_ctx *ctx, const struct mount_filesystem_args
 		if (rc < 0)
 			return rc;
 	}
-	if (args->idmap_fd >= 0) {
+	if (idmap >= 0) {
 		struct mount_attr attr = { .attr_set = MOUNT_ATTR_IDMAP,
-					   .userns_fd = (uint64_t)args->idmap_fd };
+					   .userns_fd = (uint64_t)idmap };
 
 		rc = sys_mount_setattr(mount_fd, "", AT_EMPTY_PATH, &attr);
 		if (rc < 0)
@@ -267,6 +268,8 @@ static int bind_source(const struct mount_bind_args *args, struct step_report *r
 		fd = sys_open_tree(AT_FDCWD, args->or_path, OPEN_TREE_CLONE | recursive);
 	if (fd < 0 && args->tree >= 0)
 		return args->tree;
+	if (args->tree >= 0)
+		close(args->tree);
 	return fd < 0 ? fail(report, CALL_OPEN_TREE, fd) : fd;
 }
 

@@ -192,6 +192,11 @@ def test_what_fsconfig_cannot_take_goes_to_mount2(option: str) -> None:
     )
 
 
+def test_a_long_source_goes_there_too() -> None:
+    assert isinstance(only(plan(mount("/m", "9p", "s" * 256))), MountLegacy)
+    assert isinstance(only(plan(mount("/m", "9p", "s" * 255))), MountFilesystem)
+
+
 def test_255_bytes_fit() -> None:
     option = "lowerdir=" + "x" * 255
     assert only(plan(mount("/m", "overlay", "o", option))).options == (option,)
@@ -280,7 +285,9 @@ def test_idmap_takes_the_containers_mappings_or_namespace() -> None:
 
 def test_idmap_of_a_file_system() -> None:
     entry = mount("/m", "tmpfs", "t", "idmap", uidMappings=MAPPING, gidMappings=MAPPING)
-    assert only(plan(entry)).idmap_fd == HostFd("", "userns", mappings=ONE_TO_ONE)
+    assert only(plan(entry)).idmap_fd == HostFd(
+        "", "userns", mappings=ONE_TO_ONE, wanted_by="/mounts/0"
+    )
 
 
 def test_idmap_takes_the_hosts_privileges() -> None:
