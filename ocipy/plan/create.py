@@ -96,6 +96,7 @@ def plan_create(config: Config, host: HostFacts, request: CreateRequest) -> Plan
         add([entering[0], *joining] if joining else [])
         add(entering[1:])
     settling = [*([] if entering else joining), *plan_id_maps(config, host, namespaces)]
+    settling += _intel_rdt(config, request.container_id)
     settling += _network_devices(config)
     if settling:
         plan.steps.append(steps.AwaitHost("", reason="cgroup, id maps and network devices"))
@@ -201,6 +202,14 @@ def _caller_env(config: Config, request: CreateRequest) -> list[str]:
     if request.notify_directory:
         env.append(f"NOTIFY_SOCKET={notify_directory(config, request)}/notify.sock")
     return env
+
+
+def _intel_rdt(config: Config, container_id: str) -> list[Step]:
+    if "intelRdt" not in config.get("linux", {}):
+        return []
+    from ocipy.plan.intel_rdt import plan_intel_rdt
+
+    return plan_intel_rdt(config, container_id)
 
 
 def _network_devices(config: Config) -> list[Step]:

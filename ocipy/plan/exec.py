@@ -115,9 +115,13 @@ def plan_exec(config: Config, process: Process, host: HostFacts, request: ExecRe
     plan.cgroup_path = request.cgroup_paths.get("", "") if in_v2 else ""
     plan.steps.append(steps.SpawnInit("", clone_flags=0))
     add(_affinity(affinity.get("initial"), "initial"))
-    if not in_v2 and request.cgroup_paths:
+    joining: list[Step] = _join_intel_rdt(config, request.container_id)
+    if not in_v2:
+        paths = request.cgroup_paths.values()
+        joining += [steps.JoinCgroup("", path=path, ignore=()) for path in paths]
+    if joining:
         plan.steps.append(steps.AwaitHost("", reason="put into the cgroup"))
-        add(steps.JoinCgroup("", path=path, ignore=()) for path in request.cgroup_paths.values())
+        add(joining)
     # Spec (config.md#linux-process): `final` once the process is in the container's cgroup.
     add(_affinity(affinity.get("final"), "final"))
 
@@ -145,6 +149,7 @@ def plan_exec(config: Config, process: Process, host: HostFacts, request: ExecRe
     opening_label, writing_label = plan_label(process, host, "")
     add(opening_label)
     add(plan_personality(config))
+    add(_memory_policy(config))
     add(plan_scheduling(process, ""))
     env = process_env(process)
     plan.seccomp = seccomp = plan_seccomp(config, host)
@@ -163,6 +168,22 @@ def plan_exec(config: Config, process: Process, host: HostFacts, request: ExecRe
     add(plan_seccomp_filter(process, masks, seccomp, ""))
     plan.steps.append(steps.Exec("/args", argv=process["args"], env=env, place="start"))
     return plan
+
+
+def _join_intel_rdt(config: Config, container_id: str) -> list[Step]:
+    if "intelRdt" not in config.get("linux", {}):
+        return []
+    from ocipy.plan.intel_rdt import plan_join_intel_rdt
+
+    return plan_join_intel_rdt(config, container_id)
+
+
+def _memory_policy(config: Config) -> list[Step]:
+    if not config.get("linux", {}).get("memoryPolicy"):
+        return []
+    from ocipy.plan.memory_policy import plan_memory_policy
+
+    return plan_memory_policy(config)
 
 
 def _affinity(cpus: str | None, moment: str) -> Sequence[Step]:

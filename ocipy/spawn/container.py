@@ -21,6 +21,7 @@ from ocipy.plan.create import plan_create
 from ocipy.plan.request import CreateRequest
 from ocipy.spawn.console import check_terminal_options, send_descriptor
 from ocipy.spawn.host_steps import HostSteps
+from ocipy.spawn.interrupt import clean_up_when_interrupted
 from ocipy.spawn.launch import Launch
 from ocipy.spawn.undo import Undo
 from ocipy.state import store
@@ -138,16 +139,24 @@ def _make(
     cgroup = make_record(asked.cgroup_paths, host.cgroup)
     if cgroup is not None:
         record["cgroup"] = cgroup
+    if "intelRdt" in config.get("linux", {}):
+        from ocipy.cgroup import resctrl
+
+        groups = resctrl.make_record(plan.steps)
+        if groups is not None:
+            record["resctrl"] = groups
     record["firstStartStep"] = plan.first_start_step
     if asked.no_new_keyring:
         record["noNewKeyring"] = True
 
-    lock = store.create(store.open_root(request.root), container_id)
+    # A profile that libseccomp refuses is the config's fault: nothing has been made yet.
+    fill_in_seccomp(plan, store.open_root(request.root))
+    lock = store.create(root, container_id)
     undo = Undo()
+    clean_up_when_interrupted()
     launch = _prepare(request, plan, host, lock, record, bundle, undo)
     container = Container(bundle, lock, record, launch, undo)
     try:
-        fill_in_seccomp(plan, root)
         store.save_config(lock.directory, bundle.text)
         store.save_record(lock, record)
         if asked.start_fifo:

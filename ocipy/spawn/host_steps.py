@@ -17,6 +17,15 @@ if TYPE_CHECKING:
     from ocipy.spawn.undo import Undo
 
 
+_RESCTRL = (
+    steps.CreateResctrlGroup,
+    steps.ShareResctrlGroup,
+    steps.CheckResctrlGroup,
+    steps.JoinResctrlGroup,
+    steps.CreateMonitoringGroup,
+)
+
+
 class HostSteps:
     """What the host's steps need to know of the container that is being made.
 
@@ -73,6 +82,10 @@ class HostSteps:
             from ocipy.spawn import network_devices
 
             network_devices.execute(step, launch.pid, self.undo)
+        elif isinstance(step, _RESCTRL):
+            from ocipy.cgroup import resctrl
+
+            resctrl.execute(step, launch.pid, self.undo)
         else:
             from ocipy.cgroup import apply
 

@@ -3,7 +3,7 @@
 In an order that leaves, whenever it is interrupted, a record from which it can be done again:
 
     1. the process        SIGKILL through its pidfd, then wait for the pidfd, not for time to pass
-    2. the cgroup         whatever is left in it is killed, then it is removed
+    2. the cgroup         whatever is left in it is killed, then it is removed; resctrl groups, too
     3. poststop hooks     noted in the record when done, so that they run once
     4. the directory      state.json last
 """
@@ -38,6 +38,7 @@ def destroy(lock: ContainerLock, record: StateRecord) -> None:
     """
     kill_processes(record)
     _remove_cgroup(record)
+    _remove_resctrl_groups(record)
     _run_poststop_hooks(lock, record)
     store.remove(lock)
 
@@ -82,6 +83,13 @@ def _remove_cgroup(record: StateRecord) -> None:
         from ocipy.cgroup.driver import open_cgroup
 
         open_cgroup(cgroup).remove(_WAIT_SECONDS)
+
+
+def _remove_resctrl_groups(record: StateRecord) -> None:
+    if groups := record.get("resctrl"):
+        from ocipy.cgroup import resctrl
+
+        resctrl.remove(groups)
 
 
 def _run_poststop_hooks(lock: ContainerLock, record: StateRecord) -> None:

@@ -11,6 +11,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import NotRequired, TypedDict
 
+    from ocipy.cgroup.resctrl import ResctrlRecord
+
     class CgroupRecord(TypedDict):
         """Where the cgroup is; made by ocipy.cgroup.driver before it makes anything.
 
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
         annotations: dict[str, str]
         owner: str
         cgroup: NotRequired[CgroupRecord | None]
+        resctrl: NotRequired[ResctrlRecord]
         poststopDone: NotRequired[bool]
         noNewKeyring: NotRequired[bool]
         firstStartStep: NotRequired[int]  # index in the plan of the first step after `start`
