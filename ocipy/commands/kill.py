@@ -78,8 +78,8 @@ def _signal_pids(cgroup: Cgroup, number: int) -> None:
     for pid in cgroup.pids():
         try:
             pidfd = os.pidfd_open(pid)
-        except ProcessLookupError:
-            continue
+        except OSError:
+            continue  # gone; or, in older kernels, only the pid of a session any longer (EINVAL)
         try:
             # Listed again after it was opened: then the descriptor cannot be that of a stranger
             # who was given the number in between.

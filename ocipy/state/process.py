@@ -8,6 +8,7 @@ afterwards, it is the right one, and stays it.
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import time
@@ -96,6 +97,12 @@ def open_process(pid: int, ticks: int) -> Process | None:
     try:
         pidfd = os.pidfd_open(pid)
     except ProcessLookupError:
+        return None
+    except OSError as error:
+        # Older kernels (6.1) say so of a pid that is only that of a session or process group any
+        # longer: the leader is gone, its children are not.
+        if error.errno != errno.EINVAL:
+            raise
         return None
     if start_ticks(pid) != ticks:
         os.close(pidfd)
