@@ -1381,23 +1381,20 @@ class PivotRoot(Step):
 class MoveRoot(Step):
     """make the root filesystem the root (--no-pivot)."""
 
-    __slots__ = ("path",)
+    __slots__ = ()
     operation = "move_root"
     code = 0x020F
     template = "make the root filesystem the root (--no-pivot)"
     spec = "config.md#root"
-    calls = ("open_tree", "openat", "mount_setattr", "umount2", "mount", "fchdir", "move_mount", "chroot", "chdir")
-    kinds = (("path", "str"),)
+    calls = ("open_tree", "openat", "readlinkat", "mount_setattr", "umount2", "mount", "fchdir", "move_mount", "chroot", "chdir")
+    kinds = ()
 
     def __init__(
         self,
         source: str,
-        *,
-        path: str,
     ) -> None:
         self.source = source
         self.place = "init"
-        self.path = path
 
 
 class ChangeRoot(Step):

@@ -79,7 +79,7 @@ def plan_pivot(config: Config, host: HostFacts, request: CreateRequest) -> list[
         return [steps.ChangeRoot("/root/path")]
     plan: list[Step] = []
     if request.no_pivot:
-        plan.append(steps.MoveRoot("/root/path", path=request.rootfs))
+        plan.append(steps.MoveRoot("/root/path"))
     else:
         plan.append(steps.PivotRoot("/root/path"))
     propagation = root_propagation(config)

@@ -236,16 +236,33 @@ static int find_host_proc(int proc_fd, const char *rootfs, int skip, char found[
 	return got < 0 ? -errno : 0;
 }
 
+/* The path of what @fd refers to, as mountinfo has it: no links in it. 0 or -errno. */
+static int path_of(int proc_fd, int fd, char path[LINE_SIZE])
+{
+	char name[sizeof("thread-self/fd/") + DECIMAL_SIZE] = "thread-self/fd/";
+	char digits[DECIMAL_SIZE];
+	ssize_t length;
+
+	strcat(name, decimal(digits, (unsigned int)fd));
+	length = readlinkat(proc_fd, name, path, LINE_SIZE - 1);
+	if (length < 0)
+		return -errno;
+	path[length] = '\0';
+	return 0;
+}
+
 /*
  * Behind a chroot the host's mounts stay in the mount namespace, and a process that may mount a new
  * proc or sysfs as long as one is fully visible there gets past every masked path. So take those
  * away, or cover what cannot be unmounted.
  */
-static int hide_host_proc(int proc_fd, const char *rootfs, struct step_report *report)
+static int hide_host_proc(int proc_fd, int rootfs_fd, struct step_report *report)
 {
-	char mountpoint[LINE_SIZE];
-	int covered = 0, rc;
+	char mountpoint[LINE_SIZE], rootfs[LINE_SIZE];
+	int covered = 0, rc = path_of(proc_fd, rootfs_fd, rootfs);
 
+	if (rc < 0)
+		return fail(report, CALL_READLINKAT, rc);
 	while ((rc = find_host_proc(proc_fd, rootfs, covered, mountpoint)) > 0) {
 		AUTO_CLOSE int fd = sys_openat(AT_FDCWD, mountpoint, O_PATH, 0);
 
@@ -276,11 +293,12 @@ int op_move_root(struct init_ctx *ctx, const struct move_root_args *args,
 	AUTO_CLOSE int old_root = sys_openat(AT_FDCWD, "/", O_PATH | O_DIRECTORY, 0);
 	int rc = keep_devnull(ctx, report);
 
+	(void)args;
 	if (rc < 0)
 		return rc;
 	if (old_root < 0)
 		return fail(report, CALL_OPENAT, old_root);
-	rc = hide_host_proc(ctx->proc_fd, args->path, report);
+	rc = hide_host_proc(ctx->proc_fd, ctx->rootfs_fd, report);
 	if (rc < 0)
 		return rc;
 	rc = sys_move_mount(ctx->rootfs_fd, old_root);

@@ -62,6 +62,20 @@ def test_the_host_is_not_reachable(container: Container, directory: str, no_pivo
     assert directory not in "".join(targets)
 
 
+@pytest.mark.parametrize("no_pivot", [False, True])
+def test_root_path_through_a_link(container: Container, directory: str, no_pivot: bool) -> None:
+    if container.runtime.is_runc:
+        pytest.skip("runc wants a path without links")
+    os.symlink(container.bundle.rootfs, f"{directory}/link")
+    container.config["root"]["path"] = f"{directory}/link"
+    options = ["--no-pivot"] if no_pivot else []
+    # Its own /proc must not be taken for the host's, which --no-pivot takes away.
+    assert container.sh("cat /proc/1/comm; test -d /sys/kernel && echo sys", *options).split() == [
+        "sh",
+        "sys",
+    ]
+
+
 def test_mounts_of_the_container_stay_there(container: Container) -> None:
     with open("/proc/self/mountinfo", encoding="utf-8") as file:
         before = file.read()
