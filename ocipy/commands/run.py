@@ -70,7 +70,8 @@ def _delete(container: Container) -> None:
     except store.ContainerNotFoundError:
         return  # somebody else has deleted it meanwhile
     try:
-        destroy(container.lock, container.record)
+        # Read again: a delete that was interrupted may have done a part of it.
+        destroy(container.lock, store.load_record(container.lock.directory))
     except OcipyError as error:
         log.warning(str(error))
     finally:

@@ -86,9 +86,12 @@ def _run_hook(kind: str, i: int, hook: dict[str, object], state: bytes, bundle: 
         os.close(hook_input)
         os.close(hook_output)
     conversation = _Conversation(pidfd, ours_in, ours_out, state)
-    in_time = conversation.run(float(timeout) if isinstance(timeout, int) else None)
-    if not in_time:
-        _kill_descendants(pid, others)
+    in_time = False
+    try:
+        in_time = conversation.run(float(timeout) if isinstance(timeout, int) else None)
+    finally:  # we, too, may be told to end
+        if not in_time:
+            _kill_descendants(pid, others)
     status = os.waitpid(pid, 0)[1]
     if in_time and status == 0:
         return

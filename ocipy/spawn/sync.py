@@ -56,8 +56,12 @@ def receive_message(sync_fd: int, timeout_ms: int = -1) -> Message | None:
     Raises:
         TimeoutError: nothing came in time.
     """
-    data, fd = native.receive(sync_fd, MESSAGE_SIZE, timeout_ms)
-    return Message(data, fd) if data else None
+    while True:
+        try:
+            data, fd = native.receive(sync_fd, MESSAGE_SIZE, timeout_ms)
+        except InterruptedError:
+            continue  # by a signal whose handler has raised nothing
+        return Message(data, fd) if data else None
 
 
 def send_go(sync_fd: int) -> None:

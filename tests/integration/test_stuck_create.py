@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from typing import TYPE_CHECKING
 
@@ -41,6 +42,24 @@ def test_a_create_that_hangs_in_a_hook_is_ended_by_delete_force(
     assert not runtime.holds(container.id)
     hook_pid = int(_content(f"{path}/hook"))
     wait_until(lambda: not _runs(hook_pid), "the end of the hook")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_create_that_is_told_to_end_takes_everything_back(
+    container: Container, runtime: Runtime, number: int
+) -> None:
+    path = container.bundle.path
+    script = f"echo $$ > {path}/hook; sleep 1000 & sleep 1000"
+    container.config["hooks"] = {
+        "createRuntime": [{"path": "/bin/sh", "args": ["sh", "-c", script]}]
+    }
+    container.bundle.write()
+    create = runtime.begin("create", "--bundle", path, container.id)
+    wait_until(lambda: _content(f"{path}/hook") != "", "the hook")
+    create.process.send_signal(number)
+    create.wait().failed(f"interrupted by signal {int(number)}", status=128 + number)
+    assert not runtime.holds(container.id)
+    assert not _runs(int(_content(f"{path}/hook")))
 
 
 def test_a_create_into_the_cgroup_of_another_container_leaves_that_alone(

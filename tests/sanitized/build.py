@@ -51,10 +51,10 @@ def compile_shim(target: Path, scratch: Path) -> None:
     module = scratch / "shim_module.c"
     cdefs = sorted(NATIVE.glob("shim*.cdef"))
     subprocess.run([sys.executable, NATIVE / "build_shim.py", module, *cdefs], check=True)
-    include = ["-I", NATIVE, "-I", sysconfig.get_path("include")]
+    include = [f"-I{NATIVE}", f"-I{sysconfig.get_path('include')}"]
     sources = [module, *sorted(NATIVE.glob("shim*.c"))]
-    command = ["gcc", *FLAGS, "-shared", "-fPIC", "-w", *include, *sources, "-lseccomp"]
-    subprocess.run([*command, "-o", target], check=True)
+    flags = [*FLAGS, "-shared", "-fPIC", "-w"]
+    subprocess.run(["gcc", *flags, *include, *sources, "-lseccomp", "-o", target], check=True)
 
 
 def build(directory: Path) -> Path:

@@ -1,7 +1,7 @@
 """Real containers, with every line of C under the address and undefined-behaviour sanitizers.
 
-The integration tests take any runtime; a part of them that reaches most operations of init runs
-here against a build with sanitizers. `make test-sanitized` runs all of them.
+The integration tests take any runtime; a part of them that reaches all of the shim runs here
+against a build with sanitizers. `make test-sanitized` runs all of them.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.requires("root")
 
-REACHING = ["rootfs", "hooks", "terminal", "devices", "namespaces", "hidden_paths"]
+# Of init there is more in tests/integration/test_sanitized_init.py; this is for the shim.
+REACHING = ["hooks", "terminal"]
 
 
 @pytest.fixture(scope="module")
@@ -54,4 +55,4 @@ def test_integration_tests_under_sanitizers(sanitized: Path) -> None:
     assert done.returncode == 0, done.stdout[-8000:]
     passed = re.search(r"(\d+) passed", done.stdout)
     assert passed, done.stdout
-    assert int(passed[1]) > 100, done.stdout
+    assert int(passed[1]) > 20, done.stdout
