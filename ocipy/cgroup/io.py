@@ -14,14 +14,16 @@ if TYPE_CHECKING:
     from ocipy.config._generated_types import BlockIo, ThrottleDevice
     from ocipy.plan.step import Step
 
-_WEIGHT_MIN, _WEIGHT_MAX = 10, 1000
+# BFQ takes 1 to 1000, v1's CFQ took 10 to 1000, and io.weight is translated from the latter.
+_WEIGHT_MIN, _WEIGHT_MAX = 1, 1000
+_CFQ_WEIGHT_MIN = 10
 
 
 def plan_io(block_io: BlockIo, home: Home, at: str) -> list[Step]:
     """Return the writes; `at` is the JSON pointer of linux.resources.
 
     Raises:
-        ConfigError: a weight that is not from 10 to 1000, a device number below zero, an entry of
+        ConfigError: a weight that is not from 1 to 1000, a device number below zero, an entry of
             weightDevice without any weight.
         UnsupportedError: leaf weights, which v2 does not have.
     """
@@ -102,9 +104,10 @@ def _write_weight(home: Home, source: str, number: str, weight: int) -> Step:
 def io_weight(weight: int) -> int:
     """Translate v1's blkio.weight (10 to 1000) to v2's io.weight (1 to 10000), linearly.
 
-    The formula of runc and crun.
+    The formula of runc and crun; less than 10 becomes 1.
     """
-    return 1 + (weight - _WEIGHT_MIN) * 9999 // (_WEIGHT_MAX - _WEIGHT_MIN)
+    above = max(weight, _CFQ_WEIGHT_MIN) - _CFQ_WEIGHT_MIN
+    return 1 + above * 9999 // (_WEIGHT_MAX - _CFQ_WEIGHT_MIN)
 
 
 def _write_leaf_weight(home: Home, source: str, number: str, weight: int) -> Step:

@@ -325,7 +325,7 @@ def test_a_controller_that_is_not_there(resources: Any, controller: str) -> None
 
 
 def test_io_weights() -> None:
-    assert [io_weight(weight) for weight in (10, 100, 500, 1000)] == [1, 910, 4950, 10000]
+    assert [io_weight(weight) for weight in (1, 10, 100, 500, 1000)] == [1, 1, 910, 4950, 10000]
     plan = limits(V2, {"blockIO": {"weight": 500, "weightDevice": [
         {"major": 8, "minor": 0, "weight": 100},
     ]}})  # fmt: skip
@@ -364,10 +364,9 @@ def test_no_throttle() -> None:
 @pytest.mark.parametrize(
     ("block_io", "pointer"),
     [
-        ({"weight": 9}, "weight"),
+        ({"leafWeight": 1001}, "leafWeight"),
         ({"weight": 1001}, "weight"),
-        ({"leafWeight": 5}, "leafWeight"),
-        ({"weightDevice": [{"major": 1, "minor": 2, "weight": 5}]}, "weightDevice/0/weight"),
+        ({"weightDevice": [{"major": 1, "minor": 2, "weight": 1001}]}, "weightDevice/0/weight"),
         ({"weightDevice": [{"major": 1, "minor": 2}]}, "weightDevice/0"),
         (
             {"throttleReadBpsDevice": [{"major": -1, "minor": 2, "rate": 5}]},
