@@ -142,6 +142,16 @@ def official_schemas() -> str:
     return "" if os.path.isdir(directory) else f"{directory} is not there"
 
 
+def resctrl_mount() -> str:
+    """Return where resctrl is mounted, or ""."""
+    with open("/proc/self/mounts", encoding="utf-8") as mounts:
+        return next((line.split(" ")[1] for line in mounts if line.split(" ")[2] == "resctrl"), "")
+
+
+def resctrl() -> str:
+    return "" if resctrl_mount() else "resctrl is not mounted"
+
+
 PROBES: dict[str, Callable[[], str]] = {
     "official-schemas": official_schemas,
     "root": root,
@@ -156,6 +166,7 @@ PROBES: dict[str, Callable[[], str]] = {
     "personality-linux32": personality_linux32,
     "realtime-scheduling": realtime_scheduling,
     "idmapped-mounts": idmapped_mounts,
+    "resctrl": resctrl,
     "seccomp": seccomp,
     "swap-accounting": swap_accounting,
 }

@@ -82,6 +82,7 @@ def test_each_namespace_can_be_asked_for(features: dict[str, Any], container: Co
     container.run()
 
 
+@pytest.mark.runc_deviates("1.1 passes `defaults` to tmpfs")
 def test_each_mount_option_is_recognized(features: dict[str, Any], container: Container) -> None:
     """An option that is not is passed to the file system, which then refuses it."""
     options = features["mountOptions"]
@@ -99,6 +100,7 @@ def test_each_mount_option_is_recognized(features: dict[str, Any], container: Co
     container.run()
 
 
+@pytest.mark.runc_deviates("1.1 knows no RISC-V")
 def test_each_seccomp_architecture_is_recognized(
     features: dict[str, Any], container: Container
 ) -> None:
