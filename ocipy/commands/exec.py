@@ -69,6 +69,10 @@ def run(request: Request) -> int:
         )
         launch.run()
         tell_caller(request, launch)
+        if not request.flag("detach"):
+            from ocipy.spawn.foreground import CaughtSignals, wait_in_foreground
+
+            signals = CaughtSignals()
         launch.go()
         launch.await_exec()
     except BaseException as error:
@@ -82,7 +86,5 @@ def run(request: Request) -> int:
     if request.flag("detach"):
         launch.close()
         return 0
-    from ocipy.spawn.foreground import wait_in_foreground
-
     log.flush_warnings()
-    return wait_in_foreground(launch)
+    return wait_in_foreground(launch, signals)

@@ -25,6 +25,10 @@ def run(request: Request) -> int:
             from ocipy.spawn.notify import open_notify_socket
 
             notify = open_notify_socket(container.lock.directory.fd, NOTIFY, manager)
+        if not request.flag("detach"):
+            from ocipy.spawn.foreground import CaughtSignals, wait_in_foreground
+
+            signals = CaughtSignals()
         _start(container)
     except BaseException:
         container.destroy()
@@ -36,12 +40,10 @@ def run(request: Request) -> int:
         container.launch.close()
         return 0
 
-    from ocipy.spawn.foreground import wait_in_foreground
-
     # The lock is for commands, not for the time a container runs: others may exec, kill, delete.
     container.lock.release()
     log.flush_warnings()
-    status = wait_in_foreground(container.launch, notify)
+    status = wait_in_foreground(container.launch, signals, notify)
     if not request.flag("keep"):
         _delete(container)
     return status

@@ -11,7 +11,6 @@ import os
 import select
 from _signal import (  # type: ignore[import-not-found]
     NSIG,
-    SIG_DFL,
     SIGCHLD,
     SIGKILL,
     SIGSTOP,
@@ -44,10 +43,16 @@ def _note_signal(number: int, frame: object) -> None:
     """The byte in the wake-up pipe says it all; a handler only has to be there."""
 
 
-class _Signals:
-    """Catches all signals while the block runs; `fd` becomes readable when some have come."""
+class CaughtSignals:
+    """Catches all signals from now on; `fd` becomes readable when some have come.
 
-    def __enter__(self) -> _Signals:
+    Made before the program starts: what is sent to us as soon as it shows a sign of life is meant
+    for it. What comes earlier still is kept until wait_in_foreground().
+    """
+
+    __slots__ = ("_write_fd", "fd")
+
+    def __init__(self) -> None:
         self.fd, self._write_fd = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         set_wakeup_fd(self._write_fd, warn_on_full_buffer=False)
         for number in range(1, NSIG):
@@ -56,13 +61,6 @@ class _Signals:
                     signal(number, _note_signal)
                 except (OSError, ValueError):
                     pass  # not a signal of this kernel
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        set_wakeup_fd(-1)
-        signal(SIGCHLD, SIG_DFL)
-        os.close(self.fd)
-        os.close(self._write_fd)
 
     def take(self) -> bytes:
         """Return the numbers of the signals that have come."""
@@ -79,42 +77,43 @@ def _forward(pidfd: int, number: int) -> None:
         pass  # it has just ended
 
 
-def wait_in_foreground(launch: Launch, notify: NotifySocket | None = None) -> int:
+def wait_in_foreground(
+    launch: Launch, signals: CaughtSignals, notify: NotifySocket | None = None
+) -> int:
     """Wait for the process of a launch; return the exit status to end with.
 
     With `notify`, meanwhile tell the service manager that the container has said to be ready; we
     stay the main process of its service, as the container is still to be deleted after its end.
     """
-    with _Signals() as signals:
-        if launch.terminal_fd >= 0:
-            from ocipy.spawn.terminal import PassedThroughTerminal
+    if launch.terminal_fd >= 0:
+        from ocipy.spawn.terminal import PassedThroughTerminal
 
-            terminal: PassedThroughTerminal | None = PassedThroughTerminal(launch.terminal_fd)
-        else:
-            terminal = None
-        poll = select.poll()
-        poll.register(signals.fd, select.POLLIN)
-        poll.register(launch.pidfd, select.POLLIN)
-        if notify is not None:
-            poll.register(notify.fileno(), select.POLLIN)
-        try:
+        terminal: PassedThroughTerminal | None = PassedThroughTerminal(launch.terminal_fd)
+    else:
+        terminal = None
+    poll = select.poll()
+    poll.register(signals.fd, select.POLLIN)
+    poll.register(launch.pidfd, select.POLLIN)
+    if notify is not None:
+        poll.register(notify.fileno(), select.POLLIN)
+    try:
+        if terminal is not None:
+            terminal.open(poll)
+        while True:
+            ready = dict(poll.poll())
+            for number in signals.take() if signals.fd in ready else b"":
+                if number == SIGWINCH and terminal is not None:
+                    terminal.resize()
+                elif number not in _NOT_FORWARDED:
+                    _forward(launch.pidfd, number)
             if terminal is not None:
-                terminal.open(poll)
-            while True:
-                ready = dict(poll.poll())
-                for number in signals.take() if signals.fd in ready else b"":
-                    if number == SIGWINCH and terminal is not None:
-                        terminal.resize()
-                    elif number not in _NOT_FORWARDED:
-                        _forward(launch.pidfd, number)
-                if terminal is not None:
-                    terminal.copy(ready, poll)
-                if notify is not None and notify.fileno() in ready and notify.pass_on(os.getpid()):
-                    poll.unregister(notify.fileno())
-                    notify = None
-                if launch.pidfd in ready:
-                    status = os.waitpid(launch.pid, 0)[1]
-                    return exit_status(status)
-        finally:
-            if terminal is not None:
-                terminal.close()
+                terminal.copy(ready, poll)
+            if notify is not None and notify.fileno() in ready and notify.pass_on(os.getpid()):
+                poll.unregister(notify.fileno())
+                notify = None
+            if launch.pidfd in ready:
+                status = os.waitpid(launch.pid, 0)[1]
+                return exit_status(status)
+    finally:
+        if terminal is not None:
+            terminal.close()
