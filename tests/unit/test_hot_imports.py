@@ -4,7 +4,7 @@ A container engine calls its runtime several times per container; design and doc
 what a module costs. Each command is really carried out, in the interpreter as the launcher starts
 it, and what it has loaded at its end is compared with golden/imports/COMMAND.txt.
 
-    WRITE_GOLDEN=1 pytest tests/unit/test_hot_imports.py    write those files; argue in the commit
+    OCIPY_UPDATE_GOLDEN=1 pytest tests/unit/test_hot_imports.py    write them; argue in the commit
 """
 
 from __future__ import annotations
@@ -114,7 +114,7 @@ def compare(command: str, loaded: set[str]) -> None:
     if sys.version_info[:2] != (3, 11):
         return  # which modules of the standard library need which others differs
     golden = GOLDEN / f"{command}.txt"
-    if os.environ.get("WRITE_GOLDEN"):
+    if os.environ.get("OCIPY_UPDATE_GOLDEN"):
         GOLDEN.mkdir(exist_ok=True)
         golden.write_text("".join(f"{name}\n" for name in sorted(loaded)))
     known = set(golden.read_text().split())
