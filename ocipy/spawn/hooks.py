@@ -92,7 +92,7 @@ def _run_hook(kind: str, i: int, hook: dict[str, object], state: bytes, bundle: 
     finally:  # we, too, may be told to end
         if not in_time:
             _kill_descendants(pid, others)
-    status = os.waitpid(pid, 0)[1]
+        status = os.waitpid(pid, 0)[1]
     if in_time and status == 0:
         return
     how = (
