@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from ocipy.errors import UsageError
 
 TYPE_CHECKING = False
@@ -14,6 +16,9 @@ if TYPE_CHECKING:
 def exec_cgroups(record: CgroupRecord | None, options: Sequence[str]) -> dict[str, str]:
     """Return the directories that a process of `exec` goes into, by hierarchy.
 
+    A container that was made without privileges may have none of those in its record, as nobody
+    had to permit them (cgroup.plan.is_optional()).
+
     Args:
         record: the container's cgroup; None if it has none of its own.
         options: what `--cgroup` gave: PATH for all hierarchies, or CONTROLLER[,CONTROLLER]:PATH
@@ -22,7 +27,8 @@ def exec_cgroups(record: CgroupRecord | None, options: Sequence[str]) -> dict[st
     Raises:
         UsageError: a path that leads out of the container's cgroup, or an unknown controller.
     """
-    paths = dict(record["paths"]) if record else {}
+    recorded = record["paths"] if record else {}
+    paths = {key: path for key, path in recorded.items() if os.path.isdir(path)}
     for option in options:
         controllers, colon, path = option.rpartition(":")
         if ".." in path.split("/") or "\0" in path:
@@ -34,7 +40,7 @@ def exec_cgroups(record: CgroupRecord | None, options: Sequence[str]) -> dict[st
             if wanted is None or wanted & set(key.split(",")):
                 hit = True
                 if below:
-                    paths[key] = f"{(record or {'paths': paths})['paths'][key]}/{below}"
+                    paths[key] = f"{recorded[key]}/{below}"
         if not hit:
             raise UsageError(
                 f"bad --cgroup {option!r}: the container has no cgroup of that controller",

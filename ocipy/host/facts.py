@@ -18,6 +18,8 @@ class HostFacts:
         last_capability: highest capability number the kernel knows.
         clone_flags: CLONE_NEW* of the namespace types the kernel has.
         in_user_namespace: whether ocipy itself runs in a user namespace that is not the host's.
+        may_set_groups: whether setgroups(2) is open to us, and to a child user namespace that we
+            map: it takes CAP_SETGID, and that nobody has denied it (user_namespaces(7)).
         lsms: security modules that can label a process: "apparmor", "selinux".
         cgroup: mounts and mode of the cgroup hierarchies.
         personality and seccomp abilities are asked of the kernel by the steps that need them.
@@ -33,6 +35,7 @@ class HostFacts:
         "kernel",
         "last_capability",
         "lsms",
+        "may_set_groups",
     )
 
     def __init__(
@@ -45,6 +48,7 @@ class HostFacts:
         last_capability: int,
         clone_flags: int,
         in_user_namespace: bool,
+        may_set_groups: bool,
         lsms: tuple[str, ...],
         cgroup: CgroupFacts,
     ) -> None:
@@ -55,6 +59,7 @@ class HostFacts:
         self.last_capability = last_capability
         self.clone_flags = clone_flags
         self.in_user_namespace = in_user_namespace
+        self.may_set_groups = may_set_groups
         self.lsms = lsms
         self.cgroup = cgroup
 

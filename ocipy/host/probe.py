@@ -7,7 +7,7 @@ import os
 
 from ocipy.cgroup.facts import read_cgroup_facts
 from ocipy.host.facts import HostFacts
-from ocipy.sys.constants import CLONE_FLAG, NAMESPACE_FILE
+from ocipy.sys.constants import CAP_SETGID, CLONE_FLAG, NAMESPACE_FILE
 
 
 def _read(path: str) -> bytes:
@@ -56,6 +56,8 @@ def probe_host() -> HostFacts:
     for kind, flag in CLONE_FLAG.items():
         if NAMESPACE_FILE[kind] in present:
             clone_flags |= flag
+    own_user_namespace = in_user_namespace()
+    denied = own_user_namespace and _read("/proc/self/setgroups").startswith(b"deny")
     return HostFacts(
         kernel=os.uname().release,
         euid=os.geteuid(),
@@ -63,7 +65,8 @@ def probe_host() -> HostFacts:
         bounding=bounding,
         last_capability=int(_read("/proc/sys/kernel/cap_last_cap") or b"40"),
         clone_flags=clone_flags,
-        in_user_namespace=in_user_namespace(),
+        in_user_namespace=own_user_namespace,
+        may_set_groups=bool(effective >> CAP_SETGID & 1) and not denied,
         lsms=active_lsms(),
         cgroup=read_cgroup_facts(),
     )

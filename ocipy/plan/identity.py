@@ -51,8 +51,8 @@ def plan_identity(
     if no_new_privileges:
         plan.append(steps.SetNoNewPrivileges(f"{base}/noNewPrivileges"))
     plan.append(steps.DropBoundingSet(f"{base}/capabilities/bounding", keep=masks.bounding))
-    # A caller without privileges may have been denied setgroups(2); it then asks for no groups.
-    may_set_groups = host.privileged or bool(process.get("user", {}).get("additionalGids"))
+    # Where setgroups(2) is denied, our own groups have to stay; who asks for others gets the error.
+    may_set_groups = host.may_set_groups or bool(process.get("user", {}).get("additionalGids"))
     plan += plan_user(process, base, may_set_groups=may_set_groups)
     if seccomp is None or no_new_privileges:
         plan.append(_final_capabilities(masks, base, "init"))

@@ -27,8 +27,10 @@ def plan_id_maps(config: Config, host: HostFacts, namespaces: Namespaces) -> lis
     linux = config.get("linux", {})
     plan: list[Step] = []
     # user_namespaces(7): without CAP_SETGID outside, gid_map is only accepted where setgroups(2)
-    # has been denied, because dropping a group could give access that the group takes away.
-    deny = not host.privileged
+    # has been denied, because dropping a group could give access that the group takes away. That is
+    # for our own id; more of them takes newgidmap(1), which has the capability and decides itself.
+    own_id_only = [m["size"] for m in linux.get("gidMappings", [])] == [1]
+    deny = own_id_only and not host.may_set_groups
     for kind, mappings in (
         ("uid", linux.get("uidMappings", [])),
         ("gid", linux.get("gidMappings", [])),

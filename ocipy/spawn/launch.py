@@ -166,7 +166,7 @@ class Launch:
             )
             inherit = [*fds.values(), *range(3, 3 + kept)]
             try:
-                if self.cgroup_path:
+                if self.cgroup_path and not self._does_without_cgroup():
                     cgroup_fd = os.open(
                         self.cgroup_path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
                     )
@@ -179,6 +179,11 @@ class Launch:
                     if fd >= 0:
                         os.close(fd)
         self._on_pid(self.pid)
+
+    def _does_without_cgroup(self) -> bool:
+        """Whether CreateCgroup was not permitted, and that does not matter (is_optional())."""
+        optional = any(isinstance(step, steps.CreateCgroup) and step.ignore for step in self.steps)
+        return optional and not os.path.isdir(self.cgroup_path)
 
     def _kill(self) -> None:
         """Take back the clone: kill init, and with a new pid namespace all that lives in it."""

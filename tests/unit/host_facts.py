@@ -20,6 +20,7 @@ def host_facts(**different: Any) -> HostFacts:
         "last_capability": 40,
         "clone_flags": ALL_NAMESPACES,
         "in_user_namespace": False,
+        "may_set_groups": True,
         "lsms": (),
         "cgroup": None,
     }
