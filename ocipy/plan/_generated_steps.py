@@ -1084,13 +1084,13 @@ class MountFilesystem(Step):
 class MountBind(Step):
     """bind {path!r} on {target!r}."""
 
-    __slots__ = ("tree", "path", "or_path", "target", "recursive", "try_path", "origin_propagation", "attr_set", "attr_clear", "attr_reset", "recursive_set", "recursive_clear", "propagation", "on_proc", "of_proc")
+    __slots__ = ("tree", "path", "or_path", "target", "recursive", "origin_propagation", "attr_set", "attr_clear", "attr_reset", "recursive_set", "recursive_clear", "propagation", "on_proc", "of_proc")
     operation = "mount_bind"
     code = 0x0205
     template = "bind {path!r} on {target!r}"
     spec = "config.md#mounts"
     calls = ("open_tree", "mount_setattr", "openat2", "mkdirat", "fstat", "fstatfs", "move_mount")
-    kinds = (("tree", "fd"), ("path", "str"), ("or_path", "str"), ("target", "container_path"), ("recursive", "int"), ("try_path", "int"), ("origin_propagation", "int"), ("attr_set", "int"), ("attr_clear", "int"), ("attr_reset", "int"), ("recursive_set", "int"), ("recursive_clear", "int"), ("propagation", "int"), ("on_proc", "int"), ("of_proc", "int"))
+    kinds = (("tree", "fd"), ("path", "str"), ("or_path", "str"), ("target", "container_path"), ("recursive", "int"), ("origin_propagation", "int"), ("attr_set", "int"), ("attr_clear", "int"), ("attr_reset", "int"), ("recursive_set", "int"), ("recursive_clear", "int"), ("propagation", "int"), ("on_proc", "int"), ("of_proc", "int"))
 
     def __init__(
         self,
@@ -1101,7 +1101,6 @@ class MountBind(Step):
         or_path: str = "",
         target: str,
         recursive: int,
-        try_path: int = 0,
         origin_propagation: int = 0,
         attr_set: int = 0,
         attr_clear: int = 0,
@@ -1119,7 +1118,6 @@ class MountBind(Step):
         self.or_path = or_path
         self.target = target
         self.recursive = recursive
-        self.try_path = try_path
         self.origin_propagation = origin_propagation
         self.attr_set = attr_set
         self.attr_clear = attr_clear
@@ -1129,6 +1127,32 @@ class MountBind(Step):
         self.propagation = propagation
         self.on_proc = on_proc
         self.of_proc = of_proc
+
+
+class InheritMount(Step):
+    """take {path!r} as the container's mount namespace has it, where that can be reached."""
+
+    __slots__ = ("tree", "path", "recursive")
+    operation = "inherit_mount"
+    code = 0x0213
+    template = "take {path!r} as the container's mount namespace has it, where that can be reached"
+    spec = "config.md#mounts"
+    calls = ("open_tree", "dup3")
+    kinds = (("tree", "fd"), ("path", "str"), ("recursive", "int"))
+
+    def __init__(
+        self,
+        source: str,
+        *,
+        tree: HostFd | None,
+        path: str,
+        recursive: int,
+    ) -> None:
+        self.source = source
+        self.place = "init"
+        self.tree = tree
+        self.path = path
+        self.recursive = recursive
 
 
 class MountLegacy(Step):

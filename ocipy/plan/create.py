@@ -19,7 +19,12 @@ from ocipy.plan.hooks import plan_container_hooks, plan_host_hooks
 from ocipy.plan.identity import plan_identity, plan_seccomp_filter, plan_seccomp_listener
 from ocipy.plan.idmap import plan_id_maps
 from ocipy.plan.masks import plan_masks
-from ocipy.plan.mounts import notify_directory, plan_late_mounts, plan_mounts
+from ocipy.plan.mounts import (
+    notify_directory,
+    plan_inherited_mounts,
+    plan_late_mounts,
+    plan_mounts,
+)
 from ocipy.plan.namespaces import plan_cgroup_namespace, plan_enter, plan_namespaces
 from ocipy.plan.process import (
     plan_executable,
@@ -103,7 +108,9 @@ def plan_create(config: Config, host: HostFacts, request: CreateRequest) -> Plan
         add(settling)
 
     # Inside: the namespaces' own settings.
+    mounts = plan_mounts(config, host, request)
     if namespaces.has(CLONE_NEWUSER):
+        add(plan_inherited_mounts(mounts, config))
         plan.steps.append(steps.BecomeRoot("/linux/uidMappings"))
     add(plan_cgroup_namespace(namespaces))
     if not request.no_new_keyring:
@@ -116,7 +123,7 @@ def plan_create(config: Config, host: HostFacts, request: CreateRequest) -> Plan
 
     # The file system, up to the moment where it becomes the root.
     add(plan_rootfs(config, host, request))
-    add(plan_mounts(config, host, request))
+    add(mounts)
     add(plan_devices(config, host, request))
     host_hooks = plan_host_hooks(config)
     if host_hooks:

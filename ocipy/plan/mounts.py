@@ -90,6 +90,21 @@ def notify_directory(config: Config, request: CreateRequest) -> str:
     return NOTIFY_DIRECTORY if has_namespace(config, "mount") else request.notify_directory
 
 
+def plan_inherited_mounts(mounts: list[Step], config: Config) -> list[Step]:
+    """Return, for the steps of plan_mounts(), what is to be done before init becomes root.
+
+    In a user namespace the sources of binds are better taken from the mounts that the container's
+    mount namespace has inherited than from the host's copies; an id-mapped one only the host has.
+    """
+    if not has_namespace(config, "user"):
+        return []
+    return [
+        steps.InheritMount(step.source, tree=step.tree, path=step.path, recursive=step.recursive)
+        for step in mounts
+        if isinstance(step, steps.MountBind) and step.tree and not step.tree.is_idmapped
+    ]
+
+
 def plan_late_mounts(config: Config, host: HostFacts, request: CreateRequest) -> list[Step]:
     """Return the steps that make read-only what devices and links had to be put in first."""
     plan: list[Step] = []
@@ -192,8 +207,7 @@ class _MountPlanner:
         options = self.options
         tree = self._bind_tree(path)
         attr_set, attr_clear, attr_reset = options.bind_attributes()
-        in_user_namespace = has_namespace(self.config, "user")
-        if in_user_namespace:
+        if has_namespace(self.config, "user"):
             # What the host's mount has stays: a mount inherited by the namespace has it locked, and
             # the host's own copy must not give more.
             attr_reset = 0
@@ -204,8 +218,6 @@ class _MountPlanner:
                 path=path,
                 target=self.target,
                 recursive=options.recursive,
-                # The host's copy is needed where it is id-mapped, and else is second best.
-                try_path=in_user_namespace and not (tree and tree.is_idmapped),
                 origin_propagation=host_propagation(self.config) if tree else 0,
                 attr_set=attr_set,
                 attr_clear=attr_clear,

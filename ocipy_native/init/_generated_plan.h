@@ -166,7 +166,6 @@ struct mount_bind_args {
 	const char *or_path;
 	const char *target;
 	int64_t recursive;
-	int64_t try_path;
 	int64_t origin_propagation;
 	int64_t attr_set;
 	int64_t attr_clear;
@@ -176,6 +175,12 @@ struct mount_bind_args {
 	int64_t propagation;
 	int64_t on_proc;
 	int64_t of_proc;
+};
+
+struct inherit_mount_args {
+	int tree;
+	const char *path;
+	int64_t recursive;
 };
 
 struct mount_legacy_args {
@@ -392,6 +397,7 @@ union op_args {
 	struct open_root_args open_root;
 	struct mount_filesystem_args mount_filesystem;
 	struct mount_bind_args mount_bind;
+	struct inherit_mount_args inherit_mount;
 	struct mount_legacy_args mount_legacy;
 	struct remount_args remount;
 	struct set_mount_attributes_args set_mount_attributes;
@@ -467,6 +473,8 @@ int op_mount_filesystem(struct init_ctx *ctx, const struct mount_filesystem_args
 	                        struct step_report *report);
 int op_mount_bind(struct init_ctx *ctx, const struct mount_bind_args *args,
 	                  struct step_report *report);
+int op_inherit_mount(struct init_ctx *ctx, const struct inherit_mount_args *args,
+	                     struct step_report *report);
 int op_mount_legacy(struct init_ctx *ctx, const struct mount_legacy_args *args,
 	                    struct step_report *report);
 int op_remount(struct init_ctx *ctx, const struct remount_args *args,
@@ -766,7 +774,6 @@ static int decode_mount_bind(struct cursor *cursor, union op_args *args)
 	args->mount_bind.or_path = cursor_string(cursor);
 	args->mount_bind.target = cursor_string(cursor);
 	args->mount_bind.recursive = cursor_int(cursor);
-	args->mount_bind.try_path = cursor_int(cursor);
 	args->mount_bind.origin_propagation = cursor_int(cursor);
 	args->mount_bind.attr_set = cursor_int(cursor);
 	args->mount_bind.attr_clear = cursor_int(cursor);
@@ -783,6 +790,20 @@ static int run_mount_bind(struct init_ctx *ctx, const union op_args *args,
 		struct step_report *report)
 {
 	return op_mount_bind(ctx, &args->mount_bind, report);
+}
+
+static int decode_inherit_mount(struct cursor *cursor, union op_args *args)
+{
+	args->inherit_mount.tree = cursor_fd(cursor);
+	args->inherit_mount.path = cursor_string(cursor);
+	args->inherit_mount.recursive = cursor_int(cursor);
+	return cursor_end(cursor);
+}
+
+static int run_inherit_mount(struct init_ctx *ctx, const union op_args *args,
+		struct step_report *report)
+{
+	return op_inherit_mount(ctx, &args->inherit_mount, report);
 }
 
 static int decode_mount_legacy(struct cursor *cursor, union op_args *args)
@@ -1276,6 +1297,7 @@ static const struct operation {
 	{ 0x0203, decode_open_root, run_open_root },
 	{ 0x0204, decode_mount_filesystem, run_mount_filesystem },
 	{ 0x0205, decode_mount_bind, run_mount_bind },
+	{ 0x0213, decode_inherit_mount, run_inherit_mount },
 	{ 0x0206, decode_mount_legacy, run_mount_legacy },
 	{ 0x0207, decode_remount, run_remount },
 	{ 0x0208, decode_set_mount_attributes, run_set_mount_attributes },

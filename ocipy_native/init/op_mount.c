@@ -252,24 +252,37 @@ int op_mount_filesystem(struct init_ctx *ctx, const struct mount_filesystem_args
 /* ---------------------------------------------------------------- binds */
 
 /*
- * A detached copy of the mount at the source. Where ocipy opened it, @args->tree is one. In a user
- * namespace, a copy made here, from the mounts inherited by it, keeps their locks: the container can
- * then not take back a "ro" of the host's. So that is tried first, and the host's copy serves where
- * this user may not go. @args->or_path takes the place of a source that has not come into being.
+ * Put our own copy of a mount in the place of the host's. In a user namespace it keeps the locks with
+ * which the mount was inherited, so that the container cannot take back a "ro" of the host's. This
+ * runs before become_root, while directories of the host's root may still be entered; where others
+ * are in the way, or mounts that must not be separated, the host's copy has to do.
+ */
+int op_inherit_mount(struct init_ctx *ctx, const struct inherit_mount_args *args,
+		     struct step_report *report)
+{
+	unsigned int recursive = args->recursive ? AT_RECURSIVE : 0;
+	AUTO_CLOSE int fd = sys_open_tree(AT_FDCWD, args->path, OPEN_TREE_CLONE | recursive);
+
+	(void)ctx;
+	if (fd >= 0 && dup3(fd, args->tree, O_CLOEXEC) < 0)
+		return fail(report, CALL_DUP3, -errno);
+	return 0;
+}
+
+/*
+ * A detached copy of the mount at the source: @args->tree where ocipy opened it. @args->or_path takes
+ * the place of a source that has not come into being.
  */
 static int bind_source(const struct mount_bind_args *args, struct step_report *report)
 {
 	unsigned int recursive = args->recursive ? AT_RECURSIVE : 0;
-	int fd = -EACCES;
+	int fd;
 
-	if (args->tree < 0 || args->try_path)
-		fd = sys_open_tree(AT_FDCWD, args->path, OPEN_TREE_CLONE | recursive);
+	if (args->tree >= 0)
+		return args->tree;
+	fd = sys_open_tree(AT_FDCWD, args->path, OPEN_TREE_CLONE | recursive);
 	if (fd == -ENOENT && *args->or_path)
 		fd = sys_open_tree(AT_FDCWD, args->or_path, OPEN_TREE_CLONE | recursive);
-	if (fd < 0 && args->tree >= 0)
-		return args->tree;
-	if (args->tree >= 0)
-		close(args->tree);
 	return fd < 0 ? fail(report, CALL_OPEN_TREE, fd) : fd;
 }
 

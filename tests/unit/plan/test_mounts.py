@@ -7,13 +7,14 @@ import pytest
 from ocipy.cgroup.facts import CgroupFacts
 from ocipy.errors import ConfigError, UnsupportedError
 from ocipy.plan._generated_steps import (
+    InheritMount,
     MountBind,
     MountFilesystem,
     MountLegacy,
     Remount,
     SetMountAttributes,
 )
-from ocipy.plan.mounts import plan_late_mounts, plan_mounts
+from ocipy.plan.mounts import plan_inherited_mounts, plan_late_mounts, plan_mounts
 from ocipy.plan.request import CreateRequest
 from ocipy.plan.step import HostFd, Step
 from ocipy.sys.constants import MS_PRIVATE, MS_REC, MS_SHARED, MS_SLAVE
@@ -118,8 +119,12 @@ def test_an_unprivileged_bind_is_opened_by_init() -> None:
 def test_in_a_user_namespace_the_mounts_inherited_by_it_come_first() -> None:
     step = only(plan(mount("/data", "", "/v", "bind", "ro"), namespaces="mount user"))
     assert (step.attr_set, step.attr_reset) == (MOUNT_ATTR_RDONLY, 0)
-    assert step.try_path
-    assert step.tree == HostFd("/v", "tree", wanted_by="/mounts/0")
+    tree = HostFd("/v", "tree", wanted_by="/mounts/0")
+    assert step.tree == tree
+    assert plan_inherited_mounts([step], config(namespaces="mount user")) == [
+        InheritMount("/mounts/0", tree=tree, path="/v", recursive=0)
+    ]
+    assert plan_inherited_mounts([step], config()) == []
 
 
 @pytest.mark.parametrize(
@@ -265,7 +270,7 @@ def test_idmapped_binds_are_mapped_by_the_host(option: str, flags: int) -> None:
     for namespaces in ("mount", "mount user"):
         step = only(plan(entry, namespaces=namespaces))
         assert step.tree == HostFd("/v", "tree", flags, ONE_TO_ONE, wanted_by="/mounts/0")
-        assert not step.try_path
+        assert plan_inherited_mounts([step], config(namespaces=namespaces)) == []
 
 
 def test_mappings_without_the_option_count() -> None:
