@@ -24,7 +24,7 @@ HOST_ID = 100000
 
 @pytest.fixture
 def locked(directory: str) -> Iterator[str]:
-    """A mount of the host's that is as restricted as can be, with directories for all and for root."""
+    """A restricted mount of the host's, with a directory for all and one for root only."""
     path = f"{directory}/locked"
     os.mkdir(path)
     subprocess.run(["mount", "-t", "tmpfs", "-o", "nosuid,nodev,noexec", "t", path], check=True)
@@ -50,7 +50,7 @@ def as_a_user_namespace(container: Container) -> None:
 
 
 @pytest.mark.parametrize("place", ["open", "closed"])
-@pytest.mark.parametrize("option", ["bind", "rbind,nosuid", "bind,ro,noatime"])
+@pytest.mark.parametrize("option", ["bind", "rbind,nosuid", "bind,ro"])
 def test_attributes_stay(container: Container, locked: str, place: str, option: str) -> None:
     if container.runtime.is_runc and option != "bind":
         pytest.skip("runc 1.1 refuses every option here")
