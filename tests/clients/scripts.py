@@ -58,8 +58,10 @@ def run(script: str, runtime: str, names: list[str], in_vm: bool) -> Run:
     if names != check_names(script):
         command.append("^(" + "|".join(_ERE_SPECIAL.sub(r"\\\1", name) for name in names) + ")$")
     if in_vm:
-        command = [VM, "-m", "2048", "-t", "1500", *command]
-    environment = os.environ | {"PATH": f"{REPOSITORY}/tests/vm:{os.environ['PATH']}"}
+        command = [VM, "-m", "2048", "-t", "3000", *command]
+    # The VM is ten times slower than its host: so is the time that a check may take.
+    limit = {"LIMIT": os.environ.get("LIMIT", "150")} if in_vm else {}
+    environment = os.environ | limit | {"PATH": f"{REPOSITORY}/tests/vm:{os.environ['PATH']}"}
     done = subprocess.run(
         command,
         env=environment,
