@@ -1130,12 +1130,12 @@ class MountBind(Step):
 
 
 class InheritMount(Step):
-    """take {path!r} as the container's mount namespace has it, where that can be reached."""
+    """take {path!r} from the inherited mounts if possible."""
 
     __slots__ = ("tree", "path", "recursive")
     operation = "inherit_mount"
     code = 0x0213
-    template = "take {path!r} as the container's mount namespace has it, where that can be reached"
+    template = "take {path!r} from the inherited mounts if possible"
     spec = "config.md#mounts"
     calls = ("open_tree", "dup3")
     kinds = (("tree", "fd"), ("path", "str"), ("recursive", "int"))
