@@ -121,7 +121,6 @@ def test_update_replaces_the_rules(container: Container) -> None:
         os.close(fd)
 
 
-@pytest.mark.runc_deviates("runc does not update devices")
 def test_an_update_with_the_same_rules_takes_nothing_away(container: Container) -> None:
     """Kubernetes sends the list along; a hook may have allowed more meanwhile."""
     rules(container, DENY_ALL)
