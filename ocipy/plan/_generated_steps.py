@@ -345,12 +345,12 @@ class EnableControllers(Step):
 
 
 class WriteCgroupFile(Step):
-    """write {value!r} to {path!r}."""
+    """write {value!r} to {path!r}{converted_from:origin}."""
 
     __slots__ = ("path", "value", "converted_from", "fallback_path", "fallback_value", "ignore")
     operation = "write_cgroup_file"
     code = 0x0012
-    template = "write {value!r} to {path!r}"
+    template = "write {value!r} to {path!r}{converted_from:origin}"
     spec = "config-linux.md#control-groups"
     calls = ("openat", "write")
     kinds = (("path", "str"), ("value", "str"), ("converted_from", "str"), ("fallback_path", "str"), ("fallback_value", "str"), ("ignore", "strs"))

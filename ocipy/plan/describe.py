@@ -71,6 +71,7 @@ _FORMATS: dict[str, Callable[[Any], str]] = {
     "octal": lambda value: f"{value:#o}",
     "hex": lambda value: f"{value:#x}",
     "last_fd": lambda count: str(2 + count),
+    "origin": lambda text: f" (from {text})" if text else "",
     "comma": ", ".join,
     "command": " ".join,
 }

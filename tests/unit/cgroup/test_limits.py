@@ -124,7 +124,7 @@ def test_cpu_weight(shares: int, weight: int) -> None:
 def test_converted_shares_are_visible() -> None:
     (step,) = limits(V2, {"cpu": {"shares": 512}})
     assert isinstance(step, steps.WriteCgroupFile)
-    assert (step.path, step.value, step.converted_from) == ("/cg/c/cpu.weight", "59", "512 shares")
+    assert step.describe() == "write '59' to '/cg/c/cpu.weight' (from 512 shares)"
 
 
 @pytest.mark.parametrize(
