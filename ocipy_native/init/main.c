@@ -166,10 +166,13 @@ static void reset_signals(void)
 	struct sigaction action = { 0 };
 	sigset_t none;
 
-	/* Python ignores these two, and an ignored signal stays ignored across execve(2). */
+	/*
+	 * What is ignored stays so across execve(2): Python ignores SIGPIPE and SIGXFSZ, a shell SIGINT
+	 * for what it runs in the background. The container is not to notice who started it, or how.
+	 */
 	action.sa_handler = SIG_DFL;
-	sigaction(SIGPIPE, &action, NULL);
-	sigaction(SIGXFSZ, &action, NULL);
+	for (int number = 1; number < NSIG; number++)
+		sigaction(number, &action, NULL); /* EINVAL for SIGKILL, SIGSTOP and libc's own */
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }

@@ -44,7 +44,8 @@ def sched_getattr(pid: int) -> SchedAttr:
         ({"policy": "SCHED_OTHER", "nice": 7}, 0, 7),
         ({"policy": "SCHED_BATCH"}, 3, 0),
         ({"policy": "SCHED_BATCH", "nice": 19}, 3, 19),
-        ({"policy": "SCHED_IDLE"}, 5, 0),
+        # The kernel keeps what nice value the caller has; it means nothing to this policy.
+        ({"policy": "SCHED_IDLE"}, 5, os.getpriority(os.PRIO_PROCESS, 0)),
         ({"policy": "SCHED_OTHER", "nice": -5}, 0, -5),
     ],
 )
