@@ -46,8 +46,9 @@ def documented(path: str) -> str:
 class Machine:
     """A room that looks like a machine on which the page is followed."""
 
-    def __init__(self, room: Room, tag: str, rootfs: str) -> None:
+    def __init__(self, room: Room, tag: str, rootfs: str, runtime: str) -> None:
         self.room, self.tag, self.rootfs = room, tag, rootfs
+        self.is_ocipy = os.path.basename(runtime).startswith("ocipy")
 
     def write(self, path: str) -> None:
         self.room.run("tee", path, stdin=documented(path), check=True)
@@ -79,7 +80,7 @@ def machine(runtime_program: str) -> Iterator[Machine]:
                 room.run("mount", "-t", "tmpfs", "-o", "mode=755", "none", place, check=True)
             room.run("ln", "-s", os.path.abspath(runtime_program), OCIPY, check=True)
             room.run("cp", f"{directory}/policy.json", "/etc/containers/", check=True)
-            yield Machine(room, tag, f"{directory}/rootfs")
+            yield Machine(room, tag, f"{directory}/rootfs", runtime_program)
         remove_parent_cgroups(tag)
     finally:
         shutil.rmtree(directory)
@@ -119,6 +120,10 @@ def test_podman(machine: Machine) -> None:
         assert room.output(*podman, "inspect", "-f", "{{.OCIRuntime}}", name) in ("ocipy", OCIPY)
         assert machine.listed() == name
         room.run(*podman, "rm", "-f", "-t", "0", name, check=True)
+    if machine.is_ocipy:
+        ours = ("run", "--rm", "--network", "none", "--cgroups=disabled", "busybox")
+        told = room.output(*podman, *ours, "/bin/cat", "/proc/self/cgroup")
+        assert told == room.output("cat", "/proc/self/cgroup")
 
 
 @pytest.mark.requires("program:buildah")
