@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 
+from ocipy.cgroup.files import read_file
 from ocipy.errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ocipy.cgroup.facts import CgroupFacts
     from ocipy.state.record import CgroupRecord
 
 
@@ -47,3 +49,27 @@ def exec_cgroups(record: CgroupRecord | None, options: Sequence[str]) -> dict[st
                 hint=f"it has {', '.join(key or 'cgroup2' for key in paths) or 'none'}",
             )
     return paths
+
+
+def follow_init(paths: dict[str, str], facts: CgroupFacts, pid: int) -> None:
+    """Change the v2 directory to that of init, if nobody can be in the container's own any more.
+
+    A container that manages cgroups (systemd, another engine) moves its processes into sub-cgroups
+    and enables controllers for those. cgroups(7), "no internal processes": from then on its own
+    cgroup is closed. runc follows init, too.
+    """
+    top = paths.get("", "")
+    if not top or facts.unified is None:
+        return
+    try:
+        if not read_file(f"{top}/cgroup.subtree_control").strip():
+            return
+        memberships = read_file(f"/proc/{pid}/cgroup").splitlines()
+    except OSError:
+        return
+    for line in memberships:
+        if line.startswith("0::"):
+            # As a mount shows it: see Hierarchy.own_path.
+            below = facts.unified.mountpoint + line[3:]
+            if below.startswith(f"{top}/") and ".." not in line.split("/"):
+                paths[""] = below

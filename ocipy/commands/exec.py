@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ocipy import log
-from ocipy.cgroup.exec_paths import exec_cgroups
+from ocipy.cgroup.exec_paths import exec_cgroups, follow_init
 from ocipy.errors import OcipyError
 from ocipy.host.probe import probe_host
 from ocipy.plan.exec import ExecRequest, plan_exec
@@ -39,10 +39,13 @@ def run(request: Request) -> int:
         console_socket=request.text("console-socket"),
     )
     host = probe_host()
+    cgroup_paths = exec_cgroups(record.get("cgroup"), request.texts("cgroup"))
+    if not request.given("cgroup"):
+        follow_init(cgroup_paths, host.cgroup, record["pid"])
     asked = ExecRequest(
         directory.id,
         pid=record["pid"],
-        cgroup_paths=exec_cgroups(record.get("cgroup"), request.texts("cgroup")),
+        cgroup_paths=cgroup_paths,
         preserve_fds=preserve_fds,
         join_keyring=not record.get("noNewKeyring"),
     )
