@@ -56,7 +56,9 @@ _HINTS = {
     ("mount_filesystem", errno.EROFS): "the mountpoint is missing, and cannot be made in a "
     "read-only mount",
     ("make_device", errno.EEXIST): "the image or a mount has it; take it out, or the device",
-    ("make_device", errno.ENOTDIR): "/dev of the image must be a directory",
+    ("make_device", errno.ENOTDIR): "/dev, and what else leads to it, must be directories",
+    ("make_symlink", errno.ENOTDIR): "/dev of the image must be a directory, and no link",
+    ("mount_filesystem", errno.ENOSPC): "with tmpcopyup, the size must be enough for the copy",
     ("load_seccomp", errno.EINVAL): "the kernel lacks an action or flag of this profile",
     ("load_seccomp", errno.EACCES): "without noNewPrivileges it takes CAP_SYS_ADMIN",
     ("spawn_init", errno.ENOSPC): "a limit in /proc/sys/user/max_*_namespaces is reached",

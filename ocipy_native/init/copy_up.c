@@ -25,7 +25,7 @@ struct entry {
 	char name[];
 };
 
-static int copy_content(int from, int to, struct step_report *report)
+static int copy_content(int from, int to, const char *name, struct step_report *report)
 {
 	ssize_t copied;
 
@@ -39,10 +39,10 @@ static int copy_content(int from, int to, struct step_report *report)
 			for (ssize_t at = 0, done; at < copied; at += done) {
 				done = write(to, buffer + at, (size_t)(copied - at));
 				if (done < 0)
-					return fail(report, CALL_WRITE, -errno);
+					return fail_detail(report, CALL_WRITE, -errno, name);
 			}
 	}
-	return copied < 0 ? fail(report, CALL_COPY_FILE_RANGE, -errno) : 0;
+	return copied < 0 ? fail_detail(report, CALL_COPY_FILE_RANGE, -errno, name) : 0;
 }
 
 /* Owner first: chown(2) takes set-user-id bits away. Times last. */
@@ -73,7 +73,7 @@ static int copy_file(int from, int to, const char *name, struct step_report *rep
 	out = sys_openat(to, name, O_WRONLY | O_CREAT | O_EXCL, 0600);
 	if (out < 0)
 		return fail_detail(report, CALL_OPENAT, out, name);
-	return copy_content(in, out, report);
+	return copy_content(in, out, name, report);
 }
 
 static int copy_link(int from, int to, const char *name, struct step_report *report)

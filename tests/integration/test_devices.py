@@ -187,6 +187,19 @@ def test_in_a_user_namespace_devices_are_bound(container: Container) -> None:
     assert out.split() == ["1:3", "1:5", "works"]
 
 
+@runc_deviates("binds what the host has at the same path")
+def test_in_a_user_namespace_a_device_may_have_another_path(container: Container) -> None:
+    with_namespace(container.config, "user")
+    mapping = [{"containerID": 0, "hostID": 100000, "size": 65536}]
+    container.linux["uidMappings"] = container.linux["gidMappings"] = mapping
+    container.linux["devices"] = [
+        {"path": "/dev/inner/zero", "type": "c", "major": 1, "minor": 5},
+        {"path": "/dev/pipe", "type": "p"},
+    ]
+    out = container.sh("head -c 2 /dev/inner/zero | od -An -tx1; stat -c %F /dev/pipe")
+    assert out.split() == ["00", "00", "fifo"]
+
+
 @pytest.mark.parametrize("leads_to", ["/elsewhere", "../../../../elsewhere"])
 def test_dev_that_is_a_link_in_the_image(
     container: Container, directory: str, leads_to: str
