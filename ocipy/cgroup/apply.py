@@ -102,9 +102,12 @@ def _enable_controllers(step: steps.EnableControllers, pid: int, undo: Undo) -> 
         file = f"{parent}/cgroup.subtree_control"
         try:
             write_file(file, " ".join(f"+{name}" for name in step.controllers))
-        except OSError:
-            # One that cannot be enabled keeps the others from it, too.
-            for name in step.controllers:
+        except OSError as error:
+            # One that cannot be enabled keeps the others from it, too. Where processes are in the
+            # way, some could be, but would make this cgroup and those below it threaded: a price
+            # to pay only for what is asked for.
+            occupied = error.errno in (errno.EBUSY, errno.EOPNOTSUPP)
+            for name in step.required if occupied else step.controllers:
                 _enable_one(step, file, name)
     _leave_invalid_domain(step)
 
@@ -116,7 +119,7 @@ def _enable_one(step: steps.EnableControllers, file: str, name: str) -> None:
         if name not in step.required:
             return
         hint = ""
-        if error.errno == errno.EBUSY:
+        if error.errno in (errno.EBUSY, errno.EOPNOTSUPP):
             hint = (
                 "cgroup v2 limits only cgroups beside which no processes are: move those in "
                 f"{os.path.dirname(file)} into a cgroup of their own"
