@@ -7,11 +7,11 @@ from ocipy.cgroup.exec_paths import exec_cgroups, follow_init
 from ocipy.errors import OcipyError
 from ocipy.host.probe import probe_host
 from ocipy.plan.exec import ExecRequest, plan_exec
+from ocipy.spawn.caller import inherited_fds, tell_caller
 from ocipy.spawn.console import check_terminal_options
-from ocipy.spawn.container import fill_in_seccomp, inherited_fds, tell_caller
 from ocipy.spawn.exec_process import process_of
 from ocipy.spawn.host_steps import HostSteps
-from ocipy.spawn.launch import Launch
+from ocipy.spawn.launch import Launch, fill_in_seccomp
 from ocipy.spawn.undo import Undo
 from ocipy.state import store
 from ocipy.state.record import oci_state
@@ -54,7 +54,7 @@ def run(request: Request) -> int:
         plan = plan_exec(config, process, host, asked)
         for pointer, warning in plan.warnings:
             log.warning(f"{warning} ({pointer})")
-        fill_in_seccomp(plan, store.root_path(request.root))
+        fill_in_seccomp(plan.steps, plan.seccomp, store.root_path(request.root))
         host_steps = HostSteps(
             config,
             undo,

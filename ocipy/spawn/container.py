@@ -16,13 +16,13 @@ from ocipy.cgroup.driver import make_record
 from ocipy.cgroup.paths import container_cgroups
 from ocipy.errors import ConfigError, OcipyError, UsageError
 from ocipy.host.probe import probe_host
-from ocipy.plan import _generated_steps as steps
 from ocipy.plan.create import plan_create
 from ocipy.plan.request import CreateRequest
-from ocipy.spawn.console import check_terminal_options, send_descriptor
+from ocipy.spawn.caller import inherited_fds, tell_caller
+from ocipy.spawn.console import check_terminal_options
 from ocipy.spawn.host_steps import HostSteps
 from ocipy.spawn.interrupt import clean_up_when_interrupted
-from ocipy.spawn.launch import Launch
+from ocipy.spawn.launch import Launch, fill_in_seccomp
 from ocipy.spawn.undo import Undo
 from ocipy.state import store
 from ocipy.state.process import start_ticks
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from ocipy.bundle import Bundle
     from ocipy.host.facts import HostFacts
     from ocipy.plan.create import Plan
-    from ocipy.plan.exec import ExecPlan
     from ocipy.request import Request
     from ocipy.state.record import StateRecord
     from ocipy.state.store import ContainerLock
@@ -150,7 +149,7 @@ def _make(
         record["noNewKeyring"] = True
 
     # A profile that libseccomp refuses is the config's fault: nothing has been made yet.
-    fill_in_seccomp(plan, store.open_root(request.root))
+    fill_in_seccomp(plan.steps, plan.seccomp, store.open_root(request.root))
     lock = store.create(root, container_id)
     undo = Undo()
     clean_up_when_interrupted()
@@ -239,69 +238,6 @@ def _cgroup_paths(
             hint="leave --systemd-cgroup out; in Docker: native.cgroupdriver=cgroupfs",
         )
     return container_cgroups(config, host, container_id)  # type: ignore[arg-type]
-
-
-def inherited_fds(request: Request) -> tuple[int, int]:
-    """Return --preserve-fds and LISTEN_FDS, both checked; nothing else is open above 2 yet.
-
-    Raises:
-        UsageError: a descriptor that is to be passed on is not open.
-    """
-    listen_fds = 0
-    text = os.environ.get("LISTEN_FDS", "")
-    # sd_listen_fds(3): the variable may be meant for somebody else.
-    if text.isdigit() and os.environ.get("LISTEN_PID", str(os.getpid())) == str(os.getpid()):
-        listen_fds = int(text)
-    preserve_fds = request.number("preserve-fds")
-    for fd in range(3, 3 + listen_fds + preserve_fds):
-        try:
-            os.fstat(fd)
-        except OSError:
-            raise UsageError(
-                f"please check that preserved-fd {fd} is present",
-                hint="--preserve-fds N passes on 3 to 2+N, after those of LISTEN_FDS",
-            ) from None
-    return preserve_fds, listen_fds
-
-
-def fill_in_seccomp(plan: Plan | ExecPlan, root: str) -> None:
-    """Compile the profile of a plan, or take it from the cache, for the step that loads it."""
-    if plan.seccomp is None:
-        return
-    from ocipy.spawn.seccomp import compile_filter
-
-    program = compile_filter(plan.seccomp, root)
-    for step in plan.steps:
-        if isinstance(step, steps.LoadSeccomp):
-            step.filter = program
-
-
-def tell_caller(request: Request, launch: Launch) -> None:
-    """Give the caller the pid, in the ways it asked for, before the container can run."""
-    if path := request.text("pid-file"):
-        write_pid_file(path, launch.pid)
-    if path := request.text("pidfd-socket"):
-        send_descriptor(path, launch.pidfd, "pidfd", "a pidfd of the container process")
-
-
-def write_pid_file(path: str, pid: int) -> None:
-    """Write a pid file, whole or not at all.
-
-    Raises:
-        UsageError: it cannot be written.
-    """
-    directory, name = os.path.split(path)
-    new = os.path.join(directory, f".{name}")
-    try:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
-        fd = os.open(new, flags, 0o666)
-        try:
-            os.write(fd, str(pid).encode())
-        finally:
-            os.close(fd)
-        os.rename(new, path)
-    except OSError as error:
-        raise UsageError(f"cannot write the pid file {path}: {error.strerror}") from None
 
 
 def _place(pointer: str, text: str) -> str:

@@ -34,6 +34,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from ocipy.plan.seccomp import SeccompRequest
     from ocipy.plan.step import Step
     from ocipy.spawn.undo import Undo
 
@@ -254,3 +255,15 @@ class Launch:
 def _read_init() -> bytes:
     with open(_INIT_PATH, "rb", buffering=0) as file:
         return file.read()
+
+
+def fill_in_seccomp(plan: list[Step], seccomp: SeccompRequest | None, root: str) -> None:
+    """Compile the profile of a plan, or take it from the cache, for the step that loads it."""
+    if seccomp is None:
+        return
+    from ocipy.spawn.seccomp import compile_filter
+
+    program = compile_filter(seccomp, root)
+    for step in plan:
+        if isinstance(step, steps.LoadSeccomp):
+            step.filter = program

@@ -1,0 +1,64 @@
+"""What our caller hands us beside the command line, and what it is told: descriptors and pids."""
+
+from __future__ import annotations
+
+import os
+
+from ocipy.errors import UsageError
+from ocipy.spawn.console import send_descriptor
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ocipy.request import Request
+    from ocipy.spawn.launch import Launch
+
+
+def inherited_fds(request: Request) -> tuple[int, int]:
+    """Return --preserve-fds and LISTEN_FDS, both checked; nothing else is open above 2 yet.
+
+    Raises:
+        UsageError: a descriptor that is to be passed on is not open.
+    """
+    listen_fds = 0
+    text = os.environ.get("LISTEN_FDS", "")
+    # sd_listen_fds(3): the variable may be meant for somebody else.
+    if text.isdigit() and os.environ.get("LISTEN_PID", str(os.getpid())) == str(os.getpid()):
+        listen_fds = int(text)
+    preserve_fds = request.number("preserve-fds")
+    for fd in range(3, 3 + listen_fds + preserve_fds):
+        try:
+            os.fstat(fd)
+        except OSError:
+            raise UsageError(
+                f"please check that preserved-fd {fd} is present",
+                hint="--preserve-fds N passes on 3 to 2+N, after those of LISTEN_FDS",
+            ) from None
+    return preserve_fds, listen_fds
+
+
+def tell_caller(request: Request, launch: Launch) -> None:
+    """Give the caller the pid, in the ways it asked for, before the container can run."""
+    if path := request.text("pid-file"):
+        write_pid_file(path, launch.pid)
+    if path := request.text("pidfd-socket"):
+        send_descriptor(path, launch.pidfd, "pidfd", "a pidfd of the container process")
+
+
+def write_pid_file(path: str, pid: int) -> None:
+    """Write a pid file, whole or not at all.
+
+    Raises:
+        UsageError: it cannot be written.
+    """
+    directory, name = os.path.split(path)
+    new = os.path.join(directory, f".{name}")
+    try:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
+        fd = os.open(new, flags, 0o666)
+        try:
+            os.write(fd, str(pid).encode())
+        finally:
+            os.close(fd)
+        os.rename(new, path)
+    except OSError as error:
+        raise UsageError(f"cannot write the pid file {path}: {error.strerror}") from None
