@@ -193,6 +193,11 @@ COMMANDS = (
     Command("spec", "write a config.json to start from", "", 0, 0, (
         Option("bundle", TEXT, "DIR", "write into DIR (default: the current directory)", short="b"),
         Option("rootless", FLAG, "", "for a user without privileges"))),
+    Command("plan", "print what create would do, step by step, and do nothing", "", 0, 0, (
+        _BUNDLE, _CONFIG, _STRICT, _NO_PIVOT, _NO_KEYRING,
+        Option("id", TEXT, "ID", "plan for a container of this name", default="container"),
+        Option("format", TEXT, "FORMAT", "text or json", default="text"),
+        Option("diff", TEXT, "DIR", "print how the plan of the bundle DIR differs"))),
     Command("validate", "say what is wrong with a config.json", "", 0, 0, (
         _BUNDLE, _CONFIG, _STRICT)),
     Command("features", "print what this runtime supports, as JSON", "", 0, 0),

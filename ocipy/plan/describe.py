@@ -125,10 +125,27 @@ def plan_to_json(plan: Sequence[Step]) -> list[dict[str, object]]:
     ]
 
 
-def plan_to_text(plan: Sequence[Step]) -> str:
-    """Return a line for each step: number, place, description, the field that asked for it."""
+def plan_to_text(plan: Sequence[Step], *, with_calls: bool = False) -> str:
+    """Return a line for each step: number, place, description, the field that asked for it.
+
+    With `with_calls`, a second line names the system calls that carry it out.
+    """
     lines = []
     for index, step in enumerate(plan):
-        source = f"  [{step.source}]" if step.source else ""
-        lines.append(f"{index:4} {step.place:5} {describe_step(step)}{source}")
+        lines.append(f"{index:4} {_line(step)}")
+        if with_calls:
+            lines.append(f"{'':10} {', '.join(step.calls)}")
     return "\n".join(lines) + "\n"
+
+
+def plan_difference(ours: Sequence[Step], theirs: Sequence[Step]) -> list[str]:
+    """Return the steps that only one of two plans has, as diff(1) -u shows lines; [] if none."""
+    import difflib
+
+    pairs = ([_line(step) for step in ours], [_line(step) for step in theirs])
+    return list(difflib.unified_diff(*pairs, lineterm="", n=1))[2:]
+
+
+def _line(step: Step) -> str:
+    source = f"  [{step.source}]" if step.source else ""
+    return f"{step.place:5} {describe_step(step)}{source}"

@@ -1,0 +1,76 @@
+"""`plan`: what `create` would do, step by step. Nothing is changed, and nobody has to be root."""
+
+from __future__ import annotations
+
+import os
+
+from ocipy import log
+from ocipy.bundle import open_bundle
+from ocipy.cgroup.paths import container_cgroups
+from ocipy.errors import OcipyError, UsageError
+from ocipy.host.probe import probe_host
+from ocipy.json_text import dumps
+from ocipy.plan.create import plan_create
+from ocipy.plan.describe import plan_difference, plan_to_json, plan_to_text
+from ocipy.plan.request import CreateRequest
+from ocipy.state import store
+from ocipy.sys.fd import print_text
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ocipy.bundle import Bundle
+    from ocipy.plan.step import Step
+    from ocipy.request import Request
+
+
+def run(request: Request) -> int:
+    """Print the plan of a bundle, or how that of another bundle (--diff) differs from it."""
+    output_format = request.text("format")
+    if output_format not in ("text", "json"):
+        raise UsageError(f"invalid --format {output_format!r}", hint="text or json")
+    store.check_id(request.text("id"))
+    config_path = request.text("config") or None
+    bundle = open_bundle(request.text("bundle") or ".", config_path, strict=request.flag("strict"))
+    for pointer, warning in bundle.warnings:
+        log.warning(f"{warning} ({pointer})")
+    plan = _plan_of(request, bundle)
+    if request.text("diff"):
+        other = _plan_of(request, open_bundle(request.text("diff"), strict=request.flag("strict")))
+        print_text("".join(f"{line}\n" for line in plan_difference(plan, other)))
+    elif output_format == "json":
+        print_text(dumps(plan_to_json(plan), 2) + "\n")
+    else:
+        print_text(plan_to_text(plan, with_calls=True))
+    return 0
+
+
+def _plan_of(request: Request, bundle: Bundle) -> list[Step]:
+    config, host = bundle.config, probe_host()
+    container_id = request.text("id")
+    try:
+        plan = plan_create(
+            config,
+            host,
+            CreateRequest(
+                container_id,
+                bundle=bundle.path,
+                rootfs=os.path.join(bundle.path, config["root"]["path"]),
+                start_fifo=f"{store.root_path(request.root)}/{container_id}/{store.START_FIFO}",
+                no_pivot=request.flag("no-pivot"),
+                no_new_keyring=request.flag("no-new-keyring"),
+                cgroup_paths=container_cgroups(config, host, container_id),
+                oci_state={
+                    "ociVersion": config["ociVersion"],
+                    "id": container_id,
+                    "bundle": bundle.path,
+                },
+            ),
+        )
+    except OcipyError as error:
+        from ocipy.schema.report import describe_faults
+
+        describe_faults(error, bundle.text, bundle.config_file)
+        raise
+    for pointer, warning in plan.warnings:
+        log.warning(f"{warning} ({pointer})")
+    return plan.steps

@@ -1,0 +1,83 @@
+"""`ocipy plan`."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from ocipy.cli import run_command_line
+from ocipy.plan._generated_steps import CALLS
+from tests.unit.plan.test_golden_plans import GOLDEN
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> Path:
+    """A config without a root filesystem: a plan does not need one."""
+    path = tmp_path / "bundle"
+    path.mkdir()
+    shutil.copy(GOLDEN / "configs" / "docker-run.json", path / "config.json")
+    return path
+
+
+def change(bundle: Path, field: str, value: Any) -> None:
+    config = json.loads((bundle / "config.json").read_text())
+    config[field] = value
+    (bundle / "config.json").write_text(json.dumps(config))
+
+
+def test_text(bundle: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert run_command_line(["plan", "--bundle", str(bundle)]) == 0
+    out = capfd.readouterr().out
+    assert "init  mount proc on '/proc'  [/mounts/0]\n" in out
+    assert "start execute true  [/process/args]\n           execve\n" in out
+
+
+def test_json(bundle: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert run_command_line(["plan", "--format=json", "-b", str(bundle), "--id", "web"]) == 0
+    plan = json.loads(capfd.readouterr().out)
+    assert [step["step"] for step in plan] == list(range(len(plan)))
+    assert {step["place"] for step in plan} == {"host", "init", "start"}
+    assert all(call in CALLS for step in plan for call in step["calls"])
+    keyring = next(step for step in plan if step["operation"] == "join_session_keyring")
+    assert keyring["arguments"] == {"keyring": "_ses.web"}
+
+
+def test_nothing_is_changed(bundle: Path, tmp_path: Path) -> None:
+    root = tmp_path / "state"
+    assert run_command_line(["--root", str(root), "plan", "-b", str(bundle)]) == 0
+    assert not root.exists()
+    assert os.listdir(bundle) == ["config.json"]
+
+
+def test_difference(bundle: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(bundle, other)
+    same = ["plan", "--bundle", str(bundle), "--diff", str(other)]
+    change(other, "hostname", "elsewhere")
+    assert run_command_line(same) == 0
+    lines = capfd.readouterr().out.splitlines()
+    assert "-init  set the hostname to 'a2d56e4cd870'  [/hostname]" in lines
+    assert "+init  set the hostname to 'elsewhere'  [/hostname]" in lines
+    # Each bundle's own path is the only other difference.
+    changed = [line for line in lines if line[0] in "+-" and str(tmp_path) not in line]
+    assert len(changed) == 2
+
+
+def test_a_fault_that_shows_while_planning_has_its_place(
+    bundle: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    change(bundle, "linux", {"namespaces": [{"type": "mount"}], "personality": {"domain": "X"}})
+    assert run_command_line(["plan", "--bundle", str(bundle)]) == 1
+    assert "/linux/personality/domain" in capfd.readouterr().err
+
+
+def test_bad_format(bundle: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert run_command_line(["plan", "--bundle", str(bundle), "--format", "xml"]) == 1
+    assert "invalid --format 'xml'; text or json" in capfd.readouterr().err
