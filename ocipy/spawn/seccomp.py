@@ -171,8 +171,8 @@ def _last_numbers(request: SeccompRequest) -> dict[int, int]:
     tokens = dict.fromkeys((seccomp_native.native_architecture(), *request.architectures))
     last = {}
     for token in tokens:
-        number = max((seccomp_native.syscall_number(token, name) for name in names), default=0)
-        if number > 0:
+        number = max((seccomp_native.syscall_number(token, name) for name in names), default=-1)
+        if number >= 0:
             last[token] = number
     return last
 
