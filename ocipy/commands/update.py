@@ -10,7 +10,7 @@ import os
 from ocipy import log
 from ocipy.bundle import decode, parse
 from ocipy.config.resources import accept_resources
-from ocipy.errors import ConfigError, StateError, UnsupportedError, UsageError, errno_text
+from ocipy.errors import ConfigError, StateError, UsageError, errno_text
 from ocipy.state import store
 from ocipy.state.status import current_status, require_allowed
 from ocipy.state.store import ContainerLock
@@ -18,6 +18,7 @@ from ocipy.state.store import ContainerLock
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ocipy.config._generated_types import Config, Resources
+    from ocipy.plan.step import Step
     from ocipy.request import Request
 
 # Option, its place in linux.resources, and how its value is read.
@@ -52,9 +53,6 @@ def run(request: Request) -> int:
         cgroup = record.get("cgroup")
         if not cgroup:
             raise StateError(f"cannot update {directory.id}: it has no cgroup of its own")
-        for option, field in (("l3-cache-schema", "L3"), ("mem-bw-schema", "MB")):
-            if request.text(option):
-                raise UnsupportedError("", f"--{option}: {field} allocation cannot be updated yet")
         from ocipy.cgroup.apply import execute
         from ocipy.cgroup.facts import read_cgroup_facts
         from ocipy.cgroup.update import plan_update
@@ -63,9 +61,37 @@ def run(request: Request) -> int:
         configured = config.get("linux", {}).get("resources", {})
         plan = plan_update(resources, read_cgroup_facts(), cgroup["paths"], configured)
         undo = _NoUndo()
+        schemata = [request.text(name) for name in ("l3-cache-schema", "mem-bw-schema")]
+        schemata_step = _plan_schemata([line for line in schemata if line], config, directory.id)
         for step in plan:
             execute(step, record["pid"], undo)
+        if schemata_step is not None:
+            from ocipy.cgroup import resctrl
+
+            resctrl.execute(schemata_step, record["pid"], undo)
     return 0
+
+
+def _plan_schemata(schemata: list[str], config: Config, container_id: str) -> Step | None:
+    """Return the step that writes new lines to the schemata of the container's resctrl group."""
+    if not schemata:
+        return None
+    from ocipy.cgroup.resctrl import mount_point
+    from ocipy.plan._generated_steps import CreateResctrlGroup, JoinResctrlGroup
+    from ocipy.plan.intel_rdt import plan_join_intel_rdt
+
+    groups = [
+        step.group
+        for step in plan_join_intel_rdt(config, container_id)
+        if isinstance(step, JoinResctrlGroup)
+    ]
+    if not groups:
+        # runc's words.
+        raise StateError("updating a non-existent Intel RDT configuration is not supported")
+    if not mount_point():
+        raise StateError("Intel RDT: resctrl is not mounted on this host")
+    # The group is there, so that nothing is made.
+    return CreateResctrlGroup("/linux/intelRdt", group=groups[0], schemata=schemata)
 
 
 class _NoUndo:

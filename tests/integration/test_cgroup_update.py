@@ -162,6 +162,13 @@ def test_bad_resources_name_the_field(container: Container, text: bytes, pointer
     container.verb("update", "-r", str(file), check=False).failed(pointer)
 
 
+@pytest.mark.parametrize("option", ["--l3-cache-schema", "--mem-bw-schema"])
+def test_a_container_without_intel_rdt(container: Container, option: str) -> None:
+    container.up()
+    call = container.verb("update", option, "L3:0=f", check=False)
+    call.failed("Intel RDT")
+
+
 def test_statuses(container: Container) -> None:
     call = container.runtime.call("update", "--pids-limit", "5", container.id)
     call.failed("container does not exist")

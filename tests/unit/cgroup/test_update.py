@@ -8,12 +8,14 @@ from typing import Any
 
 import pytest
 
+from ocipy.cgroup import resctrl
 from ocipy.cgroup.update import plan_update, read_current
 from ocipy.commands.events import parse_duration
-from ocipy.commands.update import _from_options, parse_size
-from ocipy.errors import UsageError
+from ocipy.commands.update import _from_options, _NoUndo, _plan_schemata, parse_size
+from ocipy.errors import StateError, UsageError
 from ocipy.plan import _generated_steps as steps
 from ocipy.request import Request
+from tests.unit.cgroup.fake_resctrl import FakeResctrl
 from tests.unit.cgroup.hosts import V1, V2, homes, writes
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "resources"
@@ -129,3 +131,21 @@ def test_current_values(tmp_path: Path) -> None:
         "memory.max": "100",
     }
     assert read_current({"memory": "/cg/memory"}) == {"": ""}
+
+
+@pytest.mark.parametrize("given", [{"closID": "gold"}, {}])
+def test_schemata(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: dict[str, str]) -> None:
+    fake = FakeResctrl(tmp_path / "resctrl", monkeypatch)
+    group = given.get("closID", "id")
+    fake.schemata(group, "    MB:0=100;1=100\n    L3:0=7ff;1=7ff\n")
+    config: Any = {"linux": {"intelRdt": given}}
+    step = _plan_schemata(["L3:0=f", "MB:0=20"], config, "id")
+    assert step is not None
+    resctrl.execute(step, 0, _NoUndo())
+    assert [line for _, line in fake.writes] == ["L3:0=f", "MB:0=20"]
+    assert _plan_schemata([], config, "id") is None
+
+
+def test_schemata_of_a_container_without() -> None:
+    with pytest.raises(StateError, match="non-existent Intel RDT configuration"):
+        _plan_schemata(["L3:0=f"], {"linux": {}}, "id")  # type: ignore[typeddict-item]
