@@ -99,6 +99,14 @@ def container(make_container: Callable[[], Container]) -> Container:
 
 
 @pytest.fixture
+def running(container: Container) -> Container:
+    """Return a running container with users of its own."""
+    container.process["env"].append("FROM_CONFIG=1")
+    container.up()
+    return container
+
+
+@pytest.fixture
 def sleeper(tag: str) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
     """Return a function that starts a host process in new namespaces: unshare(1)'s options."""
     started: list[subprocess.Popen[bytes]] = []

@@ -248,14 +248,6 @@ def test_the_runtimes_signal_handling_stays_its_own(container: Container, verb: 
     assert masks == {"SigBlk:": 0, "SigIgn:": 0, "SigCgt:": 0}
 
 
-def test_parent_death_signal_is_unset(container: Container) -> None:
-    """The container outlives the runtime, and whoever called it."""
-    pid = container.up()
-    with open(f"/proc/{pid}/status", encoding="utf-8") as status:
-        assert "PPid:" in status.read()
-    assert container.status == "running"
-
-
 def test_command_name_and_memory_maps_hold_nothing_of_the_runtime(container: Container) -> None:
     container.args("/bin/sh", "-c", "cat /proc/1/comm; cat /proc/1/maps; readlink /proc/1/exe")
     out = container.run().out

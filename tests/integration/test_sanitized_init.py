@@ -24,7 +24,8 @@ from tests.integration.test_devices import (
     test_configured_devices,
     test_in_a_user_namespace_devices_are_bound,
 )
-from tests.integration.test_exec import running, test_joined_namespaces, test_user_by_name
+from tests.integration.test_exec import test_user_by_name
+from tests.integration.test_exec_where import test_joined_namespaces
 from tests.integration.test_hidden_paths import (
     test_masked_files_and_directories,
     test_readonly_paths,
@@ -40,7 +41,6 @@ from tests.integration.test_mount_options import (
     test_flags,
     test_flags_of_binds,
     test_recursive_attributes,
-    test_rootfs_propagation,
     tree,
 )
 from tests.integration.test_mounts import (
@@ -52,19 +52,20 @@ from tests.integration.test_mounts import (
     test_usual_kinds,
     volume,
 )
-from tests.integration.test_namespaces import (
-    test_all_of_them,
-    test_new_user_namespace_and_joined_others,
-)
 from tests.integration.test_process import (
     test_a_hundred_groups,
     test_cwd_is_created,
     test_environment_is_exactly_what_is_asked_for,
     test_home_comes_from_the_images_passwd,
 )
+from tests.integration.test_propagation import test_rootfs_propagation
 from tests.integration.test_rootfs import test_readonly
 from tests.integration.test_scheduling import test_scheduler
 from tests.integration.test_seccomp import test_dockers_profile
+from tests.integration.test_user_namespaces import (
+    test_all_of_them,
+    test_new_user_namespace_and_joined_others,
+)
 
 pytestmark = pytest.mark.skipif(
     not os.path.basename(runtime_path()).startswith("ocipy"), reason="about ocipy's own init"

@@ -165,3 +165,21 @@ def test_execution_domain_is_inherited_if_unset(container: Container) -> None:
         open("/proc/self/personality", encoding="utf-8") as ours,
     ):
         assert file.read() == ours.read()
+
+
+@pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="takes two CPUs")
+@runc_deviates("1.1 does not know execCPUAffinity")
+def test_cpu_affinity_of_exec(container: Container) -> None:
+    """config.md#linux-process: of processes that join, not of the container's own."""
+    container.process["execCPUAffinity"] = {"initial": "0", "final": "1"}
+    pid = container.up()
+    assert os.sched_getaffinity(pid) == os.sched_getaffinity(0)
+    out = container.exec("grep", "Cpus_allowed_list", "/proc/self/status").out
+    assert out.split()[1] == "1"
+
+
+@runc_deviates("1.1 does not know execCPUAffinity")
+@pytest.mark.parametrize("value", ["banana", "1-", "3-1"])
+def test_wrong_cpu_affinity(container: Container, value: str) -> None:
+    container.process["execCPUAffinity"] = {"final": value}
+    container.is_rejected("/process/execCPUAffinity/final")

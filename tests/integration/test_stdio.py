@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -163,21 +164,17 @@ def test_foreground_run_forwards_signals(container: Container, name: str) -> Non
     assert call.out == "up\ncaught\n"
 
 
-def test_a_signal_sent_before_the_program_runs_is_not_lost_or_fatal(container: Container) -> None:
-    """Whenever SIGTERM arrives, `run` ends, and nothing is left of the container."""
-    for delay in (0.002, 0.005, 0.01, 0.02):
-        container.script("trap 'exit 1' TERM; while :; do sleep 0.01; done").bundle.write()
-        call = container.runtime.begin("run", "--bundle", container.bundle.path, container.id)
-        wait_until(lambda d=delay: True, "nothing")  # type: ignore[misc]
-        try:
-            call.process.wait(delay)
-        except subprocess.TimeoutExpired:
-            pass
-        call.process.terminate()
-        wait_until(lambda c=call: ended_or_terminated(c.process), "the end")  # type: ignore[misc]
-        call.wait()
-        if container.runtime.holds(container.id):
-            container.delete("--force")
+@pytest.mark.parametrize("delay", [0.002, 0.005, 0.01, 0.02])
+def test_a_signal_sent_while_run_begins(container: Container, delay: float) -> None:
+    """Whenever SIGTERM arrives, once is enough, or twice; `run` ends, and can be cleaned up."""
+    container.script("trap 'exit 1' TERM; while :; do sleep 0.01; done").bundle.write()
+    call = container.runtime.begin("run", "--bundle", container.bundle.path, container.id)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        call.process.wait(delay)
+    wait_until(lambda: ended_or_terminated(call.process), "the end")
+    call.wait()
+    if container.runtime.holds(container.id):
+        container.delete("--force")
 
 
 def ended_or_terminated(process: subprocess.Popen[bytes]) -> bool:
@@ -212,14 +209,13 @@ def test_death_by_signal_is_128_and_its_number(container: Container, number: int
     assert call.wait().status == 128 + number
 
 
-def test_the_session_keyring_is_new(container: Container) -> None:
-    """Without --no-new-keyring the container does not see the caller's session keyring."""
+@pytest.mark.parametrize(("options", "expected"), [((), True), (("--no-new-keyring",), False)])
+def test_session_keyring(container: Container, options: tuple[str, ...], expected: bool) -> None:
+    """A container has a session keyring of its own, named after it, unless that is not wanted."""
     if not os.path.exists("/proc/keys"):
-        pytest.skip("this kernel shows no keys")
-    container.process["capabilities"] = {}
-    pid = container.up()
-    assert container.status == "running"
-    assert pid
+        pytest.skip("this kernel does not show keys in /proc")
+    out = container.sh("cat /proc/keys", *options)
+    assert (f"_ses.{container.id}" in out) == expected, out
 
 
 def test_run_waits_only_for_the_containers_process(container: Container) -> None:
