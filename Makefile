@@ -29,8 +29,8 @@ shell: build demo-tools ## straight to a shell in a container
 test: build test-tools ## every test, as root
 	@$(VENV)/bin/pytest --numprocesses=2 --dist=loadfile --no-header $(PYTEST_ARGS)
 
-test-vm: build test-tools ## the clients' scripts in the cgroup v2 virtual machine, half an hour
-	@TEST_VM=1 $(VENV)/bin/pytest --numprocesses=1 --quiet tests/clients/test_scripts_in_vm.py $(PYTEST_ARGS)
+test-vm: build test-tools ## the integration tests and clients' scripts in the cgroup v2 virtual machine, an hour
+	@TEST_VM=1 $(VENV)/bin/pytest --numprocesses=1 --quiet tests/vm tests/clients/test_scripts_in_vm.py $(PYTEST_ARGS)
 
 test-sanitized: build test-tools ## the integration tests with init and shim under sanitizers
 	@$(VENV)/bin/python -m tests.sanitized.build build/sanitized >/dev/null

@@ -44,8 +44,6 @@ def test_descriptors_until_start(container: Container) -> None:
     others = [link for link in others if container.runtime.directory not in link]
     # A directory of that name is the container's own root.
     others = [link for link in others if link != "/"]
-    if container.runtime.is_runc:
-        pytest.xfail(f"runc 1.1 holds {others}")
     if others == [f"/{pid}/fd"]:
         pytest.xfail("the fifo is reopened through a directory of the host's procfs")
     assert others == []
