@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 # SIGKILL is sent again to what was forked while the list was read. Each round reaches all that
 # existed at its beginning; without a freezer, a fork bomb takes several.
 _KILL_ROUNDS = 50
+# For a process that cannot be frozen, such as one that waits for a disk, the others need not wait.
+_KILL_FREEZE_SECONDS = 0.5
 # Between a process's end and its cgroup's becoming removable lies some work of the kernel's.
 _RETRY_SECONDS = 0.001
 
@@ -83,9 +85,7 @@ class Cgroup:
         """Return the pids of all processes, those in sub-cgroups too, in ascending order."""
         if not self.paths:
             return []
-        path = self._processes
-        found = {pid for each in (path, *sub_cgroups(path)) for pid in read_pids(each)}
-        return sorted(found - {0})
+        return _all_pids(self._processes)
 
     def is_frozen(self) -> bool:
         """Has the container been paused? A frozen cgroup above it does not count."""
@@ -115,11 +115,14 @@ class Cgroup:
 
     def kill(self) -> None:
         """Send SIGKILL to every process, also those in sub-cgroups; does not wait for their end."""
-        if "" in self.paths and self._kill_at_once(self.paths[""]):
-            # In v1 a frozen process does not even die.
-            if self._v1("freezer") and self.is_frozen():
-                self.thaw()
-            if not self._v1("freezer"):
+        freezer_path = self._v1("freezer")
+        if unified := self.paths.get("", ""):
+            reached = set(_all_pids(unified))
+            if self._kill_at_once(unified) and (
+                not freezer_path or reached.issuperset(self.pids())
+            ):
+                if freezer_path and self.is_frozen():
+                    self.thaw()  # in v1 a frozen process does not even die
                 return
         frozen = False
         try:
@@ -127,9 +130,9 @@ class Cgroup:
                 pids = self.pids()
                 if not pids:
                     return
-                if not frozen and self._v1("freezer"):
+                if not frozen and freezer_path:
                     try:
-                        self.freeze()
+                        freezer.freeze_v1(freezer_path, _KILL_FREEZE_SECONDS)
                         frozen = True
                         continue
                     except StateError:
@@ -221,6 +224,12 @@ class Cgroup:
             if pids
             else "",
         )
+
+
+def _all_pids(path: str) -> list[int]:
+    """Return the pids of a cgroup and of those below it, in ascending order."""
+    found = {pid for each in (path, *sub_cgroups(path)) for pid in read_pids(each)}
+    return sorted(found - {0})
 
 
 def _wait_for_processes(path: str, deadline: float) -> None:

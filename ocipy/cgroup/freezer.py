@@ -11,7 +11,7 @@ from ocipy.cgroup.files import read_file, write_file
 from ocipy.errors import StateError
 
 # As long as runc waits for v2. In v1 it is a matter of trying again, see below.
-_FREEZE_SECONDS = 10.0
+FREEZE_SECONDS = 10.0
 _GONE = (errno.ENOENT, errno.ENOTDIR, errno.ENODEV)
 
 
@@ -23,10 +23,10 @@ def freeze_v2(path: str) -> None:
     """
     if not _write(f"{path}/cgroup.freeze", "1"):
         return
-    deadline = time.monotonic() + _FREEZE_SECONDS
+    deadline = time.monotonic() + FREEZE_SECONDS
     if not wait_for_event(path, "frozen 1", deadline):
         thaw_v2(path)
-        raise StateError(f"unable to freeze {path}: not done in {_FREEZE_SECONDS:.0f} seconds")
+        raise StateError(f"unable to freeze {path}: not done in {FREEZE_SECONDS:.0f} seconds")
 
 
 def thaw_v2(path: str) -> None:
@@ -38,8 +38,8 @@ def is_frozen_v2(path: str) -> bool:
     return _read(f"{path}/cgroup.freeze") == "1"
 
 
-def freeze_v1(path: str) -> None:
-    """Freeze a v1 cgroup.
+def freeze_v1(path: str, seconds: float = FREEZE_SECONDS) -> None:
+    """Freeze a v1 cgroup, within so many seconds.
 
     The kernel misses processes that are made meanwhile and then stays in FREEZING; writing once
     more, and now and then thawing first, gets there (runc, libcontainer's freezer.go).
@@ -48,7 +48,7 @@ def freeze_v1(path: str) -> None:
         StateError: it does not; all are thawed again.
     """
     file = f"{path}/freezer.state"
-    deadline = time.monotonic() + _FREEZE_SECONDS
+    deadline = time.monotonic() + seconds
     tries = 0
     while time.monotonic() < deadline:
         tries += 1
@@ -60,7 +60,7 @@ def freeze_v1(path: str) -> None:
         elif tries % 5 == 0:
             time.sleep(0.001)
     thaw_v1(path)
-    raise StateError(f"unable to freeze {path}: not done in {_FREEZE_SECONDS:.0f} seconds")
+    raise StateError(f"unable to freeze {path}: not done in {seconds:g} seconds")
 
 
 def thaw_v1(path: str) -> None:
