@@ -258,7 +258,7 @@ def test_unified_on_v1(container: Container) -> None:
         ({"memory": {"limit": 100, "swap": 10}}, "/linux/resources/memory/swap"),
         ({"blockIO": {"weight": 1001}}, "/linux/resources/blockIO/weight"),
         (
-            {"hugepageLimits": [{"pageSize": "3MB", "limit": 1}]},
+            {"hugepageLimits": [{"pageSize": "3XB", "limit": 1}]},
             "/linux/resources/hugepageLimits/0",
         ),
         ({"rdma": {"mlx": {"hcaObjects": 1}}}, "/linux/resources/rdma"),
