@@ -165,6 +165,6 @@ def init_died(status: int) -> OcipyError:
         number = os.WTERMSIG(status)
         if number == 9:
             hint = "the memory limit may be too small, or somebody killed it"
-        elif number == 31:
+        elif number in (4, 31):  # SIGILL, by init itself: even exit_group(2) was forbidden
             hint = "the seccomp profile forbids a system call that starting the program takes"
     return OcipyError(f"container init died before the program started: {how}", hint=hint)

@@ -28,6 +28,7 @@ from ocipy.signals import SIGKILL, pidfd_send_signal
 from ocipy.spawn import sync
 from ocipy.spawn.failure import host_step_failure, init_died, step_failure
 from ocipy.spawn.host_fds import open_host_fds
+from ocipy.state.process import died_as_init
 from ocipy.sys import native
 
 TYPE_CHECKING = False
@@ -128,6 +129,8 @@ class Launch:
         message = self._next_message()
         if message is not None:
             raise OcipyError("init waits for the host at a step that has none: a bug in ocipy")
+        if died_as_init(self.pid) is not None:
+            raise init_died(self._reap())
 
     def close(self) -> None:
         """Close the conversation: init, if it still waits for us, ends."""

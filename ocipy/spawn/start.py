@@ -7,8 +7,8 @@ import select
 
 from ocipy.errors import StateError
 from ocipy.spawn import sync
-from ocipy.spawn.failure import step_failure
-from ocipy.state.process import open_process
+from ocipy.spawn.failure import init_died, step_failure
+from ocipy.state.process import died_as_init, open_process
 from ocipy.state.store import START_FIFO
 
 TYPE_CHECKING = False
@@ -50,6 +50,9 @@ def _hear(fifo: int, pidfd: int, record: StateRecord, config: Config) -> None:
         if fifo in ready:
             data = os.read(fifo, sync.MESSAGE_SIZE)
             if not data:
+                status = died_as_init(record["pid"])
+                if status is not None:
+                    raise init_died(status)
                 return
             message = sync.Message(data)
             if message.kind == sync.MESSAGE_FAILED:

@@ -17,21 +17,27 @@ from ocipy.signals import pidfd_send_signal
 
 # Fields of /proc/PID/stat counted from behind the name, which may hold any character: proc(5)
 # counts pid and comm as 1 and 2.
-_STATE, _NUM_THREADS, _START_TICKS = 3 - 3, 20 - 3, 22 - 3
+_STATE, _NUM_THREADS, _START_TICKS, _EXIT_CODE = 3 - 3, 20 - 3, 22 - 3, 52 - 3
+# What ocipy-init calls itself; execve(2) gives a process the name of the program.
+_INIT_NAME = b"(ocipy:[init])"
 
 
 def _stat_fields(pid: int) -> list[bytes] | None:
+    text = _stat(pid)
+    return text[text.rindex(b")") + 2 :].split() if text else None
+
+
+def _stat(pid: int) -> bytes | None:
     try:
         fd = os.open(f"/proc/{pid}/stat", os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
         return None
     try:
-        text = os.read(fd, 4096)
+        return os.read(fd, 4096)
     except ProcessLookupError:  # it was reaped between the two calls
         return None
     finally:
         os.close(fd)
-    return text[text.rindex(b")") + 2 :].split()
 
 
 def start_ticks(pid: int) -> int | None:
@@ -51,6 +57,23 @@ def is_alive(pid: int, ticks: int) -> bool:
     if fields is None or int(fields[_START_TICKS]) != ticks:
         return False
     return fields[_STATE] not in (b"Z", b"X") or int(fields[_NUM_THREADS]) > 1
+
+
+def died_as_init(pid: int) -> int | None:
+    """Return the wait status of an init that ended without having executed its program, else None.
+
+    Its descriptors are closed by its end as they are by execve(2), so the end of file that tells of
+    success tells of a death as well. Nothing can be said of a process that was reaped: None.
+    """
+    try:
+        os.readlink(f"/proc/{pid}/exe")
+        return None  # it runs; and execve(2) changes this before it closes descriptors
+    except OSError:
+        text = _stat(pid)
+    # With its memory gone, no execve(2) is under way any more, and the name is the last one.
+    if text is None or _INIT_NAME not in text:
+        return None
+    return int(text[text.rindex(b")") + 2 :].split()[_EXIT_CODE])
 
 
 class Process:

@@ -120,6 +120,16 @@ static int verify_plan(const struct plan *plan)
 	return at.next == at.end ? 0 : -EBADMSG;
 }
 
+/*
+ * A seccomp profile may forbid even exit_group(2). libc would then try for ever, and start wait for ever;
+ * no filter and no pid namespace keeps a process from dying of its own illegal instruction.
+ */
+static _Noreturn void end(int status)
+{
+	syscall(SYS_exit_group, status);
+	__builtin_trap();
+}
+
 static void report_message(struct init_ctx *ctx, uint32_t kind, const struct step_report *report,
 			   int error)
 {
@@ -133,10 +143,11 @@ static void report_message(struct init_ctx *ctx, uint32_t kind, const struct ste
 	if (ctx->report_fd == ctx->sync_fd)
 		send_message(ctx->sync_fd, &message, -1);
 	else if (write(ctx->report_fd, &message, sizeof(message)) < 0)
-		_exit(1); /* `start` is gone as well: nobody is left to tell */
+		end(1); /* `start` is gone as well: nobody is left to tell */
 }
 
-static int run_plan(struct init_ctx *ctx, const struct plan *plan)
+/* Returns when a step has failed, and that was reported; a plan ends in exec. */
+static void run_plan(struct init_ctx *ctx, const struct plan *plan)
 {
 	struct cursor at = first_step(plan);
 	const struct operation *operation;
@@ -153,12 +164,11 @@ static int run_plan(struct init_ctx *ctx, const struct plan *plan)
 			rc = operation->run(ctx, &args, &report);
 		if (rc < 0) {
 			report_message(ctx, MESSAGE_FAILED, &report, -rc);
-			return 1;
+			return;
 		}
 		if (plan->header.flags & PLAN_FLAG_TRACE)
 			report_message(ctx, MESSAGE_TRACE, NULL, 0);
 	}
-	return 1; /* a plan ends in exec */
 }
 
 static void reset_signals(void)
@@ -216,5 +226,6 @@ int main(int argc, char **argv)
 		report_message(&ctx, MESSAGE_FAILED, &report, -rc);
 		return 1;
 	}
-	return run_plan(&ctx, &plan);
+	run_plan(&ctx, &plan);
+	end(1);
 }

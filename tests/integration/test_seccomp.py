@@ -197,6 +197,33 @@ def test_a_filter_that_allows_only_what_the_program_needs(
     assert caller("call sync") == KILLED
 
 
+@pytest.mark.parametrize("action", ["KILL_PROCESS", "ERRNO"])
+@pytest.mark.parametrize("command", ["run", "start", "exec"])
+def test_a_filter_under_which_nothing_can_start(
+    container: Container, action: str, command: str
+) -> None:
+    """Init can neither execute the program, nor say so, nor (ERRNO) even exit."""
+    container.args("/bin/true")
+    if command == "exec":
+        container.up()
+        config = f"{container.runtime.root}/{container.id}/config.json"
+        with open(config, encoding="utf-8") as file:
+            saved = json.load(file)
+        saved["linux"]["seccomp"] = profile(action)
+        with open(config, "w", encoding="utf-8") as file:
+            json.dump(saved, file)
+        call = container.exec("/bin/true", check=False)
+        assert call.status == 255
+    else:
+        container.linux["seccomp"] = profile(action)
+        if command == "start":
+            container.create()
+        call = container.start(check=False) if command == "start" else container.run(check=False)
+        assert call.status == 1
+    assert "died before the program started" in call.err
+    assert "seccomp" in call.err
+
+
 # -- the cache
 
 
