@@ -102,7 +102,10 @@ MAY_IMPORT = {
     "ocipy.cgroup": {
         *("ocipy.config", "ocipy.host", "ocipy.plan._generated_steps", "ocipy.plan.intel_rdt"),
     },
-    "ocipy.spawn": {"ocipy.config", "ocipy.host", "ocipy.plan", "ocipy.cgroup"},
+    "ocipy.spawn": {
+        # state.process: which process a pid means, before there is a record of it
+        *("ocipy.config", "ocipy.host", "ocipy.plan", "ocipy.cgroup", "ocipy.state.process"),
+    },
     # What `create` and `run` share, and `exec`, walks along the whole line; `start` begins at
     # the state.
     "ocipy.spawn.container": STAGES,
