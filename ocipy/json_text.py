@@ -114,6 +114,8 @@ def loads(text: str) -> Json:
         message = getattr(error, "msg", str(error))
         if hasattr(error, "msg"):
             message = message[:1].lower() + message[1:]
+        elif "digits" in message:  # of int(), with advice for programmers
+            message = "numbers of more than 4300 digits are not taken"
         raise JsonError(message, getattr(error, "pos", -1)) from None
     end = skip_whitespace(text, end)
     if end != len(text):

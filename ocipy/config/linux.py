@@ -20,6 +20,8 @@ _NANOSECONDS = 1_000_000_000
 
 # mknod(2) takes 12 bits of mode; Docker sends the type bits of stat(2) as well.
 _MODE_BITS = 0o177777
+# Of the kernel's dev_t, include/linux/kdev_t.h.
+_DEVICE_NUMBERS = {"major": 4095, "minor": 1048575}
 
 # IFNAMSIZ, which counts the final NUL.
 _MAX_INTERFACE_BYTES = 15
@@ -120,8 +122,10 @@ def devices(linux: Linux, at: str) -> Iterator[Found]:
                 if number is None:
                     problem = f'a device of type "{device["type"]}" needs a {key} number'
                     yield ConfigError(here, problem)
-                elif number < 0:
-                    yield ConfigError(f"{here}/{key}", f"{number} is no device number")
+                elif not 0 <= number <= _DEVICE_NUMBERS[key]:
+                    # mknod(2) would take the lowest bits, and make another device.
+                    problem = f"{number} is no {key} number: they end at {_DEVICE_NUMBERS[key]}"
+                    yield ConfigError(f"{here}/{key}", problem)
         if device.get("fileMode", 0) > _MODE_BITS:
             yield ConfigError(
                 f"{here}/fileMode",

@@ -21,6 +21,7 @@ CAPABILITY_SETS = ("bounding", "effective", "inheritable", "permitted", "ambient
 # -1 in the kernel's types: "leave it" to chown(2), "no such id" elsewhere.
 _NO_ID = (1 << 32) - 1
 _MAX_UMASK = 0o777
+_MAX_GROUPS = 65536  # NGROUPS_MAX, setgroups(2)
 _MAX_WINDOW = (1 << 16) - 1
 
 # sched_setattr(2): SCHED_DEADLINE works in units of 1024 nanoseconds.
@@ -66,6 +67,9 @@ def user(process: Process, at: str) -> Iterator[Found]:
         if gid == _NO_ID:
             pointer = f"{at}/user/additionalGids/{i}"
             yield ConfigError(pointer, f"{_NO_ID} is no gid: to the kernel it is -1")
+    if len(given.get("additionalGids", ())) > _MAX_GROUPS:
+        problem = f"{len(given['additionalGids'])} groups; Linux takes at most {_MAX_GROUPS}"
+        yield ConfigError(f"{at}/user/additionalGids", problem)
     umask = given.get("umask", 0)
     if umask > _MAX_UMASK:
         hint = "umasks are written in decimal: 18 is 0022"

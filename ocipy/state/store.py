@@ -237,9 +237,11 @@ def open_root(root: str) -> str:
             # Basedir specification: a sticky bit keeps what is in XDG_RUNTIME_DIR from being
             # pruned after six hours.
             os.chmod(path, 0o1700)
-    except OSError as error:
+    except (OSError, RecursionError) as error:
+        # os.makedirs() calls itself for each directory that is missing.
+        code = getattr(error, "errno", errno.ENAMETOOLONG)
         raise StateError(
-            f"cannot make the state root {path}: {errno_text(error.errno or 0)}",
+            f"cannot make the state root {path}: {errno_text(code or 0)}",
             hint="choose another with --root",
         ) from None
     return path

@@ -166,6 +166,7 @@ def test_config_without_a_place(path: Path) -> None:
     assert str(refusal(path, " \n")) == "config.json is empty"
     assert str(refusal(path, "null")) == "the configuration must be an object, found null"
     assert "nested too deeply" in str(refusal(path, "[" * 100_000))
+    assert str(refusal(path, f'{{"a":{"1" * 4301}}}')).endswith("digits are not taken")
 
 
 def test_encoding(path: Path) -> None:

@@ -73,7 +73,9 @@ def test_time_offsets_need_a_new_time_namespace() -> None:
         ({"type": "c", "path": "dev/x", "major": 1, "minor": 3}, "/path", "absolute"),
         ({"type": "c", "path": "/dev/x", "minor": 3}, "", "needs a major number"),
         ({"type": "b", "path": "/dev/x", "major": 3}, "", "needs a minor number"),
-        ({"type": "u", "path": "/dev/x", "major": 3, "minor": -1}, "/minor", "no device number"),
+        ({"type": "u", "path": "/dev/x", "major": 3, "minor": -1}, "/minor", "no minor number"),
+        ({"type": "c", "path": "/dev/x", "major": 4096, "minor": 1}, "/major", "no major number"),
+        ({"type": "c", "path": "/dev/x", "major": 1, "minor": 1048576}, "/minor", "end at 1048575"),
         ({"type": "p", "path": "/dev/x", "fileMode": 65536}, "/fileMode", "is no file mode"),
     ],
 )

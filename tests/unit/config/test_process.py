@@ -48,6 +48,10 @@ def test_ids() -> None:
         "/process/user/additionalGids/1",
         "/process/user/umask",
     ]
+    many = {"uid": 0, "gid": 0, "additionalGids": [1] * 65536}
+    assert warnings_of({"/process/user": many}) == []
+    many["additionalGids"] = [1] * 65537
+    assert_refused({"/process/user": many}, "/process/user/additionalGids", "at most 65536")
 
 
 def test_missing_ids_are_worth_a_warning() -> None:

@@ -331,6 +331,8 @@ def test_the_root_is_made_for_its_owner_and_sticky_in_the_runtime_directory(
     assert os.stat(store.open_root("")).st_mode & 0o7777 == 0o1700
     with pytest.raises(StateError, match="cannot make the state root /proc/nosuch"):
         store.open_root("/proc/nosuch")
+    with pytest.raises(StateError, match="ENAMETOOLONG"):
+        store.open_root("/proc" + "/x" * 3000)
 
 
 def test_a_relative_root_is_made_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
