@@ -45,20 +45,23 @@ def tell_caller(request: Request, launch: Launch) -> None:
 
 
 def write_pid_file(path: str, pid: int) -> None:
-    """Write a pid file, whole or not at all.
+    """Write a pid file, whole or not at all; what is no regular file, such as /dev/null, is written
+    to and not replaced.
 
     Raises:
         UsageError: it cannot be written.
     """
     directory, name = os.path.split(path)
-    new = os.path.join(directory, f".{name}")
+    replace = os.path.isfile(path) or not os.path.exists(path)
+    new = os.path.join(directory, f".{name}") if replace else path
     try:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
+        flags = os.O_WRONLY | os.O_CLOEXEC | (os.O_CREAT | os.O_TRUNC if replace else 0)
         fd = os.open(new, flags, 0o666)
         try:
             os.write(fd, str(pid).encode())
         finally:
             os.close(fd)
-        os.rename(new, path)
+        if replace:
+            os.rename(new, path)
     except OSError as error:
         raise UsageError(f"cannot write the pid file {path}: {error.strerror}") from None
