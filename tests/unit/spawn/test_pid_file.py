@@ -32,7 +32,7 @@ def test_what_is_no_file_stays_what_it_is(tmp_path: Path) -> None:
     assert os.read(fd, 9) == b"42"
     os.close(fd)
     assert stat.S_ISFIFO(path.stat().st_mode)
-    with pytest.raises(UsageError, match="no space left on device|No space left on device"):
+    with pytest.raises(UsageError, match="o space left on device"):
         write_pid_file("/dev/full", 42)
     assert stat.S_ISCHR(os.stat("/dev/full").st_mode)
 
