@@ -107,8 +107,11 @@ def _enable_controllers(step: steps.EnableControllers, pid: int, undo: Undo) -> 
             # way, some could be, but would make this cgroup and those below it threaded: a price
             # to pay only for what is asked for.
             occupied = error.errno in (errno.EBUSY, errno.EOPNOTSUPP)
+            # A user to whom a part of the tree was delegated may not write above it, and need not.
+            enabled = _try_read(file).split()
             for name in step.required if occupied else step.controllers:
-                _enable_one(step, file, name)
+                if name not in enabled:
+                    _enable_one(step, file, name)
     _leave_invalid_domain(step)
 
 

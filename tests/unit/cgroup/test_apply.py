@@ -159,6 +159,31 @@ def test_one_controller_does_not_keep_the_others_away(
     assert str(tmp_path) in caught.value.hint
 
 
+def test_what_is_enabled_need_not_be_writable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A part of the tree was delegated to us; above it we may only read."""
+    (tmp_path / "a/b").mkdir(parents=True)
+    (tmp_path / "cgroup.subtree_control").write_text("io pids\n")
+    (tmp_path / "a/cgroup.subtree_control").write_text("\n")
+    files(tmp_path / "a/b", cgroup_type="domain\n")
+    written: list[str] = []
+
+    def write(path: str, value: str) -> None:
+        if path == f"{tmp_path}/cgroup.subtree_control":
+            raise PermissionError(errno.EACCES, "no")
+        written.append(value)
+
+    monkeypatch.setattr(apply, "write_file", write)
+    arguments: dict[str, Any] = {"path": f"{tmp_path}/a/b", "mountpoint": str(tmp_path)}
+    step = steps.EnableControllers("", **arguments, controllers=["io", "pids"], required=["pids"])
+    execute(step)
+    assert written == ["+io +pids"]
+    step.controllers = step.required = ["memory"]
+    with pytest.raises(StepError, match=r"EACCES.*\+memory"):
+        execute(step)
+
+
 def test_below_a_threaded_cgroup(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "cgroup.subtree_control").write_text("")
