@@ -19,6 +19,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -121,6 +122,8 @@ int ocipy_socketpair(int fds[2])
 int ocipy_connect_unix(const char *path)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	/* A listener that accepts nothing any more must not keep us, and the container's lock, for ever. */
+	const struct timeval patience = { .tv_sec = 5 };
 	int target, fd, rc;
 
 	/* /proc/self/fd/N is short where the path is not. */
@@ -131,7 +134,8 @@ int ocipy_connect_unix(const char *path)
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0) {
 		rc = -errno;
-	} else if (connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0) {
+	} else if (setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience)) < 0 ||
+		   connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0) {
 		rc = -errno;
 		close(fd);
 	} else {

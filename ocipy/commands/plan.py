@@ -54,11 +54,13 @@ def _plan_of(request: Request, bundle: Bundle) -> list[Step]:
             CreateRequest(
                 container_id,
                 bundle=bundle.path,
-                rootfs=os.path.join(bundle.path, config["root"]["path"]),
+                rootfs=os.path.realpath(os.path.join(bundle.path, config["root"]["path"])),
                 start_fifo=f"{store.root_path(request.root)}/{container_id}/{store.START_FIFO}",
                 no_pivot=request.flag("no-pivot"),
                 no_new_keyring=request.flag("no-new-keyring"),
-                cgroup_paths=container_cgroups(config, host, container_id),
+                cgroup_paths={}
+                if request.cgroup_manager == "disabled"
+                else container_cgroups(config, host, container_id),
                 oci_state={
                     "ociVersion": config["ociVersion"],
                     "id": container_id,

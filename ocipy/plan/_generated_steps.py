@@ -78,7 +78,6 @@ CALLS = (
     "unlinkat",
     "unshare",
     "utimensat",
-    "vfork",
     "wait4",
     "write",
 )
@@ -190,7 +189,7 @@ class RunHostHooks(Step):
     code = 0x0005
     template = "run the {kind} hooks"
     spec = "config.md#posix-platform-hooks"
-    calls = ("vfork", "execve")
+    calls = ("clone3", "execve")
     kinds = (("kind", "str"),)
 
     def __init__(
@@ -975,7 +974,7 @@ class SetHostPropagation(Step):
     code = 0x0201
     template = "make the mounts copied from the host {propagation:propagation}"
     spec = "config-linux.md#rootfs-mount-propagation"
-    calls = ("mount_setattr",)
+    calls = ("openat", "mount_setattr")
     kinds = (("propagation", "int"),)
 
     def __init__(
@@ -1495,7 +1494,7 @@ class RunHook(Step):
     code = 0x0301
     template = "run the {kind} hook {path!r}"
     spec = "config.md#posix-platform-hooks"
-    calls = ("pipe2", "vfork", "execve", "write", "ppoll", "kill", "wait4")
+    calls = ("pipe2", "clone3", "execve", "write", "ppoll", "kill", "wait4")
     kinds = (("kind", "str"), ("path", "str"), ("argv", "strs"), ("env", "strs"), ("timeout_ms", "int"), ("state_before_pid", "str"), ("state_after_pid", "str"))
 
     def __init__(
@@ -1958,7 +1957,7 @@ class AwaitStart(Step):
     code = 0x0410
     template = "wait for `start`"
     spec = "runtime.md#start"
-    calls = ("openat", "write")
+    calls = ("openat",)
     kinds = (("fifo", "fd"),)
 
     def __init__(

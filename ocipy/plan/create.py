@@ -12,6 +12,7 @@ from ocipy.cgroup.plan import (
     plan_join_cgroup,
     plan_late_limits,
 )
+from ocipy.errors import UnsupportedError
 from ocipy.plan import _generated_steps as steps
 from ocipy.plan.capabilities import plan_capabilities
 from ocipy.plan.devices import plan_devices
@@ -51,6 +52,9 @@ if TYPE_CHECKING:
     from ocipy.plan.request import CreateRequest
     from ocipy.plan.seccomp import SeccompRequest
 
+# docs/decisions/0009: mount_setattr(2).
+KERNEL_MIN = (5, 12)
+
 # A create without process makes everything but that; `start` refuses it. Spec (runtime.md#start).
 _NO_PROCESS: Process = {"cwd": "/", "args": [], "user": {"uid": 0, "gid": 0}}
 
@@ -82,6 +86,7 @@ def plan_create(config: Config, host: HostFacts, request: CreateRequest) -> Plan
     Raises:
         ConfigError: a rule that only shows while planning; UnsupportedError: the host cannot do it.
     """
+    _require_kernel(host)
     plan = Plan()
     namespaces = plan_namespaces(config, host)
     process = config.get("process", _NO_PROCESS)
@@ -170,6 +175,15 @@ def plan_create(config: Config, host: HostFacts, request: CreateRequest) -> Plan
     plan.first_start_step = len(plan.steps)
     add(plan_start(config, host, request, masks, seccomp))
     return plan
+
+
+def _require_kernel(host: HostFacts) -> None:
+    """Raise UnsupportedError on a kernel without mount_setattr(2), on which every mount depends."""
+    numbers = host.kernel.split("-")[0].split(".")
+    version = tuple(int(number) for number in numbers[:2] if number.isdigit())
+    if version < KERNEL_MIN:
+        least = ".".join(map(str, KERNEL_MIN))
+        raise UnsupportedError("", f"Linux {host.kernel} is too old: ocipy needs {least} or later")
 
 
 def plan_start(

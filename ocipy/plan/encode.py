@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 PLAN_MAGIC = 0x314E4C504943304F
 PLAN_VERSION = 1
 PLAN_SIZE_MAX = 16 << 20
+STRINGS_MAX = 1 << 20
 PLAN_FLAG_TRACE = 1
 PLAN_FLAG_DUMPABLE = 2
 _HEADER_SIZE = 32
@@ -46,6 +47,8 @@ def encode_plan(plan: Sequence[Step], fds: Mapping[HostFd, int], flags: int = 0)
         parts.append(pack("<IIII", step.code, index, len(args), 0))
         parts.append(args)
         strings_max = max(strings_max, strings)
+        if strings_max > STRINGS_MAX:
+            raise ConfigError(step.source, f"more than {STRINGS_MAX} strings")
         count += 1
     body = b"".join(parts)
     size = _HEADER_SIZE + len(body)

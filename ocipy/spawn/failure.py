@@ -136,6 +136,14 @@ def _not_found(step: steps.FindExecutable, code: int) -> OcipyError:
     return OcipyError(text, pointer=step.source, hint=hint)
 
 
+def plan_refused(message: Message) -> OcipyError:
+    """Return the error for a plan that init would not run any step of."""
+    return OcipyError(
+        f"ocipy-init cannot read its plan: {errno_text(message.error)}",
+        hint="is ocipy-init of the same build as the package? Else this is a bug in ocipy",
+    )
+
+
 def describe_wait_status(status: int) -> str:
     """Return how a process ended, by its wait status: "exit status 3", "signal 9 (Killed)"."""
     if os.WIFSIGNALED(status):

@@ -30,9 +30,14 @@ class Interrupted(OcipyError):
 
 def _raise_interrupted(number: int, frame: object) -> None:
     # One is enough: a second signal must not interrupt the cleaning up.
-    for other in (SIGHUP, SIGINT, SIGQUIT, SIGTERM):
-        signal(other, SIG_IGN)
+    ignore_interrupts()
     raise Interrupted(number)
+
+
+def ignore_interrupts() -> None:
+    """From now on it is too late: all is done, and what is left takes microseconds."""
+    for number in (SIGHUP, SIGINT, SIGQUIT, SIGTERM):
+        signal(number, SIG_IGN)
 
 
 def clean_up_when_interrupted() -> None:

@@ -26,7 +26,7 @@ from ocipy.plan import _generated_steps as steps
 from ocipy.plan.encode import PLAN_FLAG_DUMPABLE, encode_plan, host_fds_of
 from ocipy.signals import SIGKILL, pidfd_send_signal
 from ocipy.spawn import sync
-from ocipy.spawn.failure import host_step_failure, init_died, step_failure
+from ocipy.spawn.failure import host_step_failure, init_died, plan_refused, step_failure
 from ocipy.spawn.host_fds import open_host_fds
 from ocipy.state.process import died_as_init
 from ocipy.sys import native
@@ -117,8 +117,15 @@ class Launch:
             at = self._run_host_steps(message.step + 1)
 
     def go(self) -> None:
-        """Let init go on after its last AwaitHost: to wait for `start`, or to the program."""
-        sync.send_go(self._sync_fd)
+        """Let init go on after an AwaitHost; after the last to wait for `start`, or to the program.
+
+        Raises:
+            OcipyError: init has died.
+        """
+        try:
+            sync.send_go(self._sync_fd)
+        except (BrokenPipeError, ConnectionResetError):
+            raise init_died(self._reap()) from None
 
     def await_exec(self) -> None:
         """Wait until init has become the program.
@@ -153,12 +160,14 @@ class Launch:
             at += 1
         # The last GO is go()'s: what follows it cannot be taken back.
         if awaited and any(isinstance(step, steps.AwaitHost) for step in self.steps[at:]):
-            sync.send_go(self._sync_fd)
+            self.go()
         return at
 
     def _spawn(self, step: steps.SpawnInit) -> None:
         with open_host_fds(host_fds_of(self.steps)) as fds:
-            flags = 0 if self.privileged else PLAN_FLAG_DUMPABLE
+            # Only where we must write id maps without privileges: see main.c.
+            mapping = any(isinstance(step, steps.WriteIdMap) for step in self.steps)
+            flags = PLAN_FLAG_DUMPABLE if mapping and not self.privileged else 0
             encoded = encode_plan(self.steps, fds, flags)
             plan_fd = native.sealed_memfd("ocipy-plan", encoded, executable=False)
             init_fd = native.sealed_memfd("ocipy-init", _read_init(), executable=True)
@@ -226,6 +235,8 @@ class Launch:
             if message.kind == sync.MESSAGE_AWAIT:
                 awaiting = message
             elif message.kind == sync.MESSAGE_FAILED:
+                if message.step >= len(self.steps):
+                    raise plan_refused(message)
                 raise step_failure(self.steps[message.step], message)
             else:
                 self._take(message)

@@ -72,9 +72,8 @@ enum call {
 	CALL_UNLINKAT = 64,
 	CALL_UNSHARE = 65,
 	CALL_UTIMENSAT = 66,
-	CALL_VFORK = 67,
-	CALL_WAIT4 = 68,
-	CALL_WRITE = 69,
+	CALL_WAIT4 = 67,
+	CALL_WRITE = 68,
 };
 
 struct await_host_args {

@@ -45,6 +45,7 @@ struct init_ctx {
 	int proc_fd;	 /* the host's /proc, checked; -1 when not open */
 	int label_fd;	 /* attr/exec of this thread, for the LSM label */
 	int devnull_fd;	 /* the host's /dev/null, O_PATH, checked to be character device 1:3 */
+	int empty_fd;	 /* an empty read-only tmpfs, which covers masked directories */
 	uint32_t step;	 /* index of the step that runs */
 	uint32_t flags;	 /* of the plan */
 	int deferred_chdir; /* the working directory is to be entered as the user */

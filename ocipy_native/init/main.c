@@ -190,7 +190,7 @@ static void reset_signals(void)
 int main(int argc, char **argv)
 {
 	struct init_ctx ctx = { .sync_fd = -1, .report_fd = -1, .rootfs_fd = -1, .proc_fd = -1,
-				.label_fd = -1, .devnull_fd = -1 };
+				.label_fd = -1, .devnull_fd = -1, .empty_fd = -1 };
 	struct plan plan;
 	int plan_fd, rc;
 
@@ -223,6 +223,7 @@ int main(int argc, char **argv)
 	if (rc < 0) {
 		struct step_report report = { 0 };
 
+		ctx.step = UINT32_MAX; /* none of them */
 		report_message(&ctx, MESSAGE_FAILED, &report, -rc);
 		return 1;
 	}

@@ -159,7 +159,7 @@ int op_keep_descriptors(struct init_ctx *ctx, const struct keep_descriptors_args
 
 static void close_context_fds(struct init_ctx *ctx)
 {
-	int *const fds[] = { &ctx->proc_fd, &ctx->devnull_fd, &ctx->rootfs_fd };
+	int *const fds[] = { &ctx->proc_fd, &ctx->devnull_fd, &ctx->empty_fd, &ctx->rootfs_fd };
 
 	for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++) {
 		close_owned_fd(fds[i]);

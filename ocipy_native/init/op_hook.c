@@ -179,7 +179,7 @@ int op_run_hook(struct init_ctx *ctx, const struct run_hook_args *args,
 	if (run.output >= 0)
 		close(run.output);
 	if (pid < 0)
-		return fail(report, CALL_VFORK, rc);
+		return fail(report, CALL_CLONE3, rc);
 	if (rc < 0)
 		return fail_detail(report, CALL_PPOLL, rc, run.printed);
 	/* A status is no errno: the host tells the two apart by the call. */

@@ -22,15 +22,15 @@ static bool is_absent(int rc)
 }
 
 /* One empty tmpfs serves for all directories: each superblock costs the kernel 10 KiB and more. */
-static int empty_directory(const char *label, struct step_report *report)
+static int empty_directory(struct init_ctx *ctx, const char *label, struct step_report *report)
 {
-	static int shared = -1;
 	const char *options[] = { "ro", "nr_blocks=1", "nr_inodes=1", *label ? label : NULL, NULL };
 
-	if (shared < 0)
-		shared = detached_tmpfs(options, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID |
-						 MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC, report);
-	return shared;
+	if (ctx->empty_fd < 0)
+		ctx->empty_fd = detached_tmpfs(options, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID |
+							MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC,
+					       report);
+	return ctx->empty_fd;
 }
 
 /*
@@ -65,7 +65,7 @@ int op_mask_path(struct init_ctx *ctx, const struct mask_path_args *args,
 		return fail(report, CALL_OPENAT2, target);
 	if (fstat(target, &st) < 0)
 		return fail(report, CALL_FSTAT, -errno);
-	cover = S_ISDIR(st.st_mode) ? empty_directory(args->label, report) : ctx->devnull_fd;
+	cover = S_ISDIR(st.st_mode) ? empty_directory(ctx, args->label, report) : ctx->devnull_fd;
 	return cover < 0 ? cover : put_cover(cover, target, report);
 }
 

@@ -1,0 +1,48 @@
+"""What plan_create() refuses by itself, and the order that others rely on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ocipy.cgroup.facts import CgroupFacts
+from ocipy.errors import ConfigError, UnsupportedError
+from ocipy.plan import _generated_steps as steps
+from ocipy.plan.create import plan_create
+from ocipy.plan.encode import STRINGS_MAX, encode_plan
+from ocipy.plan.request import CreateRequest
+from tests.unit.host_facts import host_facts
+from tests.unit.plan.test_golden_plans import create_plan, read_config
+
+
+def plan_on(kernel: str) -> None:
+    config: Any = read_config("docker-run")
+    host = host_facts(kernel=kernel, cgroup=CgroupFacts(), lsms=("apparmor",))
+    plan_create(config, host, CreateRequest("c", bundle="/b", rootfs="/b/rootfs"))
+
+
+@pytest.mark.parametrize("kernel", ["5.12.0", "5.15.0-91-generic", "6.1", "6.18.44-x", "10.0.0"])
+def test_kernels_that_are_new_enough(kernel: str) -> None:
+    plan_on(kernel)
+
+
+@pytest.mark.parametrize("kernel", ["5.11.22", "4.19.0-27-amd64", "3.10.0-1160.el7.x86_64"])
+def test_kernels_that_are_too_old(kernel: str) -> None:
+    with pytest.raises(UnsupportedError, match=r"too old: ocipy needs 5\.12 or later"):
+        plan_on(kernel)
+
+
+def test_a_profile_is_loaded_right_before_the_program() -> None:
+    """So that it need not allow what ocipy-init does."""
+    *_, load, capabilities, last = create_plan("docker-run", "v2").steps
+    assert isinstance(load, steps.LoadSeccomp)
+    assert isinstance(capabilities, steps.SetCapabilities)
+    assert isinstance(last, steps.Exec)
+
+
+def test_more_strings_than_init_reads() -> None:
+    step = steps.Exec("/process/args", argv=["x"] * STRINGS_MAX, env=[])
+    with pytest.raises(ConfigError, match="more than 1048576 strings") as caught:
+        encode_plan([step], {})
+    assert caught.value.pointer == "/process/args"
