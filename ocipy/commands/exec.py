@@ -14,8 +14,9 @@ from ocipy.spawn.host_steps import HostSteps
 from ocipy.spawn.launch import Launch, fill_in_seccomp
 from ocipy.spawn.undo import Undo
 from ocipy.state import store
+from ocipy.state.process import is_ending
 from ocipy.state.record import oci_state
-from ocipy.state.status import PAUSED, RUNNING, current_status, require_allowed
+from ocipy.state.status import PAUSED, RUNNING, STOPPED, current_status, require_allowed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -71,6 +72,9 @@ def run(request: Request) -> int:
             on_pid=lambda pid: None,
         )
         launch.run()
+        if is_ending(record["pid"], record["startTicks"]):
+            # What was joined by the number of the pid may be a stranger's.
+            require_allowed("exec", STOPPED, directory.id)
         tell_caller(request, launch)
         if not request.flag("detach"):
             from ocipy.spawn.foreground import CaughtSignals, wait_in_foreground
@@ -81,6 +85,9 @@ def run(request: Request) -> int:
     except BaseException as error:
         for problem in undo.run():
             log.warning(f"while cleaning up: {problem}")
+        if isinstance(error, OcipyError) and is_ending(record["pid"], record["startTicks"]):
+            # Whatever failed, that is why: clone3(2) says ENOMEM without an init to be a child of.
+            require_allowed("exec", STOPPED, directory.id)
         if isinstance(error, OcipyError) and error.pointer and not error.location and text:
             from ocipy.schema.report import describe_faults
 

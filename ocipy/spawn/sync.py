@@ -61,6 +61,8 @@ def receive_message(sync_fd: int, timeout_ms: int = -1) -> Message | None:
             data, fd = native.receive(sync_fd, MESSAGE_SIZE, timeout_ms)
         except InterruptedError:
             continue  # by a signal whose handler has raised nothing
+        except ConnectionResetError:
+            return None  # it died before it read what we have sent
         return Message(data, fd) if data else None
 
 

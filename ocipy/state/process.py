@@ -17,7 +17,8 @@ from ocipy.signals import pidfd_send_signal
 
 # Fields of /proc/PID/stat counted from behind the name, which may hold any character: proc(5)
 # counts pid and comm as 1 and 2.
-_STATE, _NUM_THREADS, _START_TICKS, _EXIT_CODE = 3 - 3, 20 - 3, 22 - 3, 52 - 3
+_STATE, _FLAGS, _NUM_THREADS, _START_TICKS, _EXIT_CODE = 3 - 3, 9 - 3, 20 - 3, 22 - 3, 52 - 3
+_PF_EXITING = 0x4  # include/linux/sched.h
 # What ocipy-init calls itself; execve(2) gives a process the name of the program.
 _INIT_NAME = b"(ocipy:[init])"
 
@@ -57,6 +58,17 @@ def is_alive(pid: int, ticks: int) -> bool:
     if fields is None or int(fields[_START_TICKS]) != ticks:
         return False
     return fields[_STATE] not in (b"Z", b"X") or int(fields[_NUM_THREADS]) > 1
+
+
+def is_ending(pid: int, ticks: int) -> bool:
+    """Has this process ended, or begun to? Then nothing can be put beside it any more.
+
+    The first of a pid namespace ends only when all others in it have been reaped.
+    """
+    fields = _stat_fields(pid) if pid > 0 else None
+    if fields is None or int(fields[_START_TICKS]) != ticks:
+        return True
+    return bool(int(fields[_FLAGS]) & _PF_EXITING) and int(fields[_NUM_THREADS]) <= 1
 
 
 def died_as_init(pid: int) -> int | None:

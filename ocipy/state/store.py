@@ -224,8 +224,18 @@ def _in_user_namespace() -> bool:
 
 
 def root_path(root: str) -> str:
-    """Return the absolute path of the state root, "" being the default; it may not exist."""
-    return os.path.abspath(root or default_root())
+    """Return the absolute path of the state root, "" being the default; it may not exist.
+
+    Raises:
+        StateError: it is relative, and the working directory was removed.
+    """
+    try:
+        return os.path.abspath(root or default_root())
+    except FileNotFoundError:
+        raise StateError(
+            f"cannot find the state root {root!r}: the working directory was removed",
+            hint="give --root an absolute path",
+        ) from None
 
 
 def open_root(root: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import signal
 import subprocess
@@ -164,6 +165,33 @@ def test_the_containers_process_dies_while_it_is_created(container: Container) -
     container.wait(pid)
     container.start(check=False).failed("stopped")
     container.delete()
+
+
+def test_the_container_ends_while_something_is_executed_in_it(
+    container: Container, directory: str
+) -> None:
+    """The answer is that of an exec that came later, whatever system call met the end."""
+    if not container.runtime.is_ocipy:
+        pytest.skip("runc replaces the fifo that holds ocipy up here")
+    pid = container.up()
+    fifo = f"{directory}/pid"
+    os.mkfifo(fifo)
+    options = ("--pid-file", fifo, container.id, "/bin/true")
+    call = container.runtime.begin("exec", *options)
+    runtime = call.process.pid
+
+    def has_child() -> bool:
+        with open(f"/proc/{runtime}/task/{runtime}/children", encoding="utf-8") as children:
+            return children.read() != ""
+
+    wait_until(has_child, "ocipy has made the process")
+    os.kill(pid, signal.SIGKILL)
+    # Nobody can be reaped before ocipy goes on.
+    with open(os.open(fifo, os.O_RDONLY | os.O_NONBLOCK), "rb"):
+        call.wait()
+    container.wait(pid)
+    assert call.status == 255
+    assert "cannot exec in a stopped container" in call.err
 
 
 def test_twenty_lives_in_a_row_leave_nothing(container: Container) -> None:

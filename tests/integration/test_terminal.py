@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import time
 from typing import TYPE_CHECKING
 
@@ -134,6 +135,20 @@ def test_a_console_socket_where_nobody_listens(container: Container, directory: 
     container.process["terminal"] = True
     call = container.create("--console-socket", f"{directory}/nosuch.sock", check=False)
     call.failed("nosuch.sock")
+    assert not container.runtime.holds(container.id)
+
+
+def test_a_console_socket_that_nobody_accepts_from(container: Container, directory: str) -> None:
+    """connect(2) waits while the backlog is full; the container's lock would be held as long."""
+    path = f"{directory}/busy"
+    with socket.socket(socket.AF_UNIX) as listener, socket.socket(socket.AF_UNIX) as first:
+        listener.bind(path)
+        listener.listen(0)
+        first.connect(path)
+        container.process["terminal"] = True
+        call = container.create("--console-socket", path, check=False)
+    assert call.status == 1
+    assert "resource temporarily unavailable" in call.err
     assert not container.runtime.holds(container.id)
 
 

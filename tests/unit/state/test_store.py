@@ -338,3 +338,9 @@ def test_the_root_is_made_for_its_owner_and_sticky_in_the_runtime_directory(
 def test_a_relative_root_is_made_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert store.root_path("r") == f"{tmp_path}/r"
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    assert store.root_path("/r") == "/r"
+    with pytest.raises(StateError, match="working directory was removed"):
+        store.root_path("r")
