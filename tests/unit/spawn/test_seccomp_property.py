@@ -21,6 +21,9 @@ pytestmark = pytest.mark.skipif(
 
 NAMES = ("read", "write", "openat", "ioctl", "personality", "prctl", "clone", "statx")
 ARGUMENTS = st.sampled_from([0, 1, 2, 5, 0x7F, 1 << 31, (1 << 32) - 1, 1 << 32, (1 << 64) - 1])
+# libseccomp 2.5.4 gets some pairs of rules for one call wrong whose values differ in the upper
+# half: of "below 7" and "at most 1 << 32" it forgets the second. runc and crun have that from it.
+LOWER_HALF = st.sampled_from([0, 1, 2, 5, 0x7F, 1 << 31, (1 << 32) - 1])
 ACTION = st.sampled_from(sorted(set(ACTIONS) - {"SCMP_ACT_NOTIFY"}))
 
 
@@ -29,14 +32,16 @@ def rules(draw: st.DrawFn, name: str) -> list[dict[str, Any]]:
     """Rules for one call with one action: what two actions for it mean is up to libseccomp."""
     action = draw(ACTION)
     found = []
-    for _ in range(draw(st.integers(1, 3))):
+    count = draw(st.integers(1, 3))
+    values = ARGUMENTS if count == 1 else LOWER_HALF
+    for _ in range(count):
         indices = draw(st.lists(st.integers(0, 5), max_size=3, unique=True))
         args = [
             {
                 "index": index,
                 "op": draw(st.sampled_from(sorted(OPERATORS))),
-                "value": draw(ARGUMENTS),
-                "valueTwo": draw(ARGUMENTS),
+                "value": draw(values),
+                "valueTwo": draw(values),
             }
             for index in indices
         ]
