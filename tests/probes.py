@@ -6,6 +6,7 @@ import ctypes
 import functools
 import os
 import shutil
+import socket
 import subprocess
 import tempfile
 from typing import TYPE_CHECKING
@@ -88,15 +89,31 @@ def overlay() -> str:
 
 
 def veth() -> str:
+    try:
+        # Where IPv6 is a module, this loads it; ip(8) over netlink would not.
+        socket.socket(socket.AF_INET6).close()
+    except OSError as error:
+        return f"no IPv6: {error}"
     return _output("unshare", "-n", "ip", "link", "add", "v0", "type", "veth", "peer", "name", "v1")
 
 
 def personality_linux32() -> str:
-    return _output("setarch", "linux32", "true")
+    """Whether it has an effect: user-mode Linux takes it, and goes on as before."""
+    done = subprocess.run(["setarch", "linux32", "uname", "-m"], capture_output=True, text=True)
+    if done.returncode == 0 and done.stdout.strip() != os.uname().machine:
+        return ""
+    return done.stderr.strip() or "the machine's name stays the same"
 
 
 def realtime_scheduling() -> str:
-    return _output("chrt", "-f", "1", "true")
+    """Try it where containers are: with CONFIG_RT_GROUP_SCHED a v2 cgroup has no budget for it."""
+    if cgroup_v2():
+        return _output("chrt", "-f", "1", "true")
+    cgroup = tempfile.mkdtemp(prefix="ocipy-probe-", dir="/sys/fs/cgroup")
+    try:
+        return _output("sh", "-c", f"echo $$ > {cgroup}/cgroup.procs; exec chrt -f 1 true")
+    finally:
+        os.rmdir(cgroup)
 
 
 def idmapped_mounts() -> str:
@@ -167,6 +184,7 @@ PROBES: dict[str, Callable[[], str]] = {
     "realtime-scheduling": realtime_scheduling,
     "idmapped-mounts": idmapped_mounts,
     "resctrl": resctrl,
+    "ps": lambda: _output("ps"),
     "seccomp": seccomp,
     "swap-accounting": swap_accounting,
 }

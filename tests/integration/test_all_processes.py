@@ -94,6 +94,7 @@ def test_ps_as_json_has_the_pids_of_the_host(container: Container) -> None:
             assert container.id in file.read()
 
 
+@pytest.mark.requires("ps")
 def test_ps_as_a_table(container: Container) -> None:
     pid = container.up("sleep 1000 & echo up; wait")
     heading, *lines = container.verb("ps").out.splitlines()
@@ -115,6 +116,7 @@ def test_ps_passes_options_on(container: Container, runtime: Runtime) -> None:
     runtime.call("ps", container.id, "--nosuch").failed()
 
 
+@pytest.mark.requires("ps")
 def test_ps_of_a_stopped_container_is_empty(container: Container) -> None:
     pid = container.up("echo up")
     container.wait(pid)

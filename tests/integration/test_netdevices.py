@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from tests.integration.containers import Container
 
 # runc 1.1 does not know the field.
-pytestmark = [pytest.mark.requires("veth"), pytest.mark.runc_deviates("1.1 ignores netDevices")]
+pytestmark = pytest.mark.requires("veth")
+runc_deviates = pytest.mark.runc_deviates("1.1 ignores netDevices")
 
 
 @pytest.fixture(autouse=True)
@@ -30,6 +31,7 @@ def devices() -> Iterator[None]:
         yield
 
 
+@runc_deviates
 def test_a_device_is_moved_and_renamed(container: Container) -> None:
     container.linux["netDevices"] = {"v0": {"name": "uplink"}}
     before = addresses("v0")
@@ -42,12 +44,14 @@ def test_a_device_is_moved_and_renamed(container: Container) -> None:
     assert "UP" in moved["flags"]
 
 
+@runc_deviates
 def test_the_container_sees_it(container: Container) -> None:
     container.linux["netDevices"] = {"v0": {}, "v1": {"name": "eth%d"}}
     shown = container.lines("ls /sys/class/net")
     assert sorted(shown) == ["eth0", "lo", "v0"]
 
 
+@runc_deviates
 def test_in_a_user_namespace(container: Container) -> None:
     with_namespace(container.config, "user")
     mapping = [{"containerID": 0, "hostID": 100000, "size": 65536}]
@@ -61,6 +65,7 @@ def test_in_a_user_namespace(container: Container) -> None:
     assert shown.endswith("mine")
 
 
+@runc_deviates
 def test_into_a_namespace_that_exists(container: Container, sleeper: Callable[..., object]) -> None:
     holder = sleeper("--net")
     pid: int = holder.pid  # type: ignore[attr-defined]
@@ -72,6 +77,7 @@ def test_into_a_namespace_that_exists(container: Container, sleeper: Callable[..
     assert addresses("uplink", pid) == ["10.1.2.3/24", "fd00::1/64"]
 
 
+@runc_deviates
 def test_a_clash_leaves_everything_as_it_was(
     container: Container, sleeper: Callable[..., object]
 ) -> None:
@@ -107,6 +113,7 @@ def test_a_hook_failure_puts_it_back(container: Container) -> None:
     assert addresses("v0") == ["10.1.2.3/24", "fd00::1/64"]
 
 
+@runc_deviates
 def test_hooks_see_it(container: Container, directory: str) -> None:
     script = f"{directory}/hook"
     with open(script, "w", encoding="utf-8") as file:
@@ -122,6 +129,7 @@ def test_hooks_see_it(container: Container, directory: str) -> None:
         assert "uplink" in file.read()
 
 
+@runc_deviates
 @pytest.mark.parametrize(
     ("device", "name", "text"),
     [
@@ -137,6 +145,7 @@ def test_rejected(container: Container, device: str, name: str, text: str) -> No
     assert links() == ["v0", "v1"]
 
 
+@runc_deviates
 def test_no_namespace_to_move_to(container: Container) -> None:
     without_namespace(container.config, "network")
     container.linux["netDevices"] = {"v0": {}}

@@ -13,6 +13,7 @@ from ocipy.errors import StepError
 from ocipy.plan._generated_steps import MoveNetworkDevice
 from ocipy.spawn.network_devices import execute
 from ocipy.spawn.undo import Undo
+from tests.integration.containers import wait_until
 from tests.integration.netns import addresses, ip, link, links, new_network_namespace
 
 if TYPE_CHECKING:
@@ -94,10 +95,14 @@ def test_a_name_that_is_taken_is_an_error_and_nothing_happens(pid: int) -> None:
     ip("link add taken type veth peer name other", pid)
     ip("addr add 10.1.2.3/24 dev v0")
     ip("link set v0 up")
+    ip("link set v1 up")
+    wait_until(lambda: link("v0")["operstate"] == "UP", "a carrier")
     before = link("v0")
     with pytest.raises(StepError, match="the container has a network device 'taken'") as caught:
         move(pid, "taken")
     assert caught.value.errno == errno.EEXIST
+    # The kernel notices a carrier a moment later.
+    wait_until(lambda: link("v0")["operstate"] == before["operstate"], "the carrier's state", 2)
     assert link("v0") == before
     assert links(pid) == ["other", "taken"]
 
@@ -143,6 +148,11 @@ def test_undo_puts_it_back_as_it_was(pid: int, name: str) -> None:
     undo = move(pid, name)
     assert links() == ["br0", "v1"]
     assert undo.run() == []
+    # Some of IPv6's routes are the kernel's, and come a moment later.
+    wait_until(
+        lambda: sorted(ip(f"-6 {routes}").splitlines()) == before[2],
+        f"the routes {before[2]}",
+    )
     after = link("v0"), sorted(ip(routes).splitlines()), sorted(ip(f"-6 {routes}").splitlines())
     assert links(pid) == []
     for state in (before[0], after[0]):
