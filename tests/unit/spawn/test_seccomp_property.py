@@ -57,8 +57,9 @@ def profiles(draw: st.DrawFn) -> dict[str, Any]:
 
 
 def holds(condition: dict[str, Any], arguments: tuple[int, ...]) -> bool:
-    argument, value = arguments[condition["index"]], condition["value"]
-    return {
+    argument: int = arguments[condition["index"]]
+    value: int = condition["value"]
+    answers: dict[str, bool] = {
         "SCMP_CMP_NE": argument != value,
         "SCMP_CMP_LT": argument < value,
         "SCMP_CMP_LE": argument <= value,
@@ -67,7 +68,8 @@ def holds(condition: dict[str, Any], arguments: tuple[int, ...]) -> bool:
         "SCMP_CMP_GT": argument > value,
         # libseccomp compares what the mask leaves of both.
         "SCMP_CMP_MASKED_EQ": argument & value == condition["valueTwo"] & value,
-    }[condition["op"]]
+    }
+    return answers[condition["op"]]
 
 
 def action_of(name: str) -> int:
