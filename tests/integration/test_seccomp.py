@@ -129,6 +129,7 @@ def test_arguments(container: Container, caller: Callable[..., str]) -> None:
     assert answers.split() == [refused, made]
 
 
+@pytest.mark.requires("personality-linux32")
 @pytest.mark.skipif(os.uname().machine != "x86_64", reason="int 0x80 is x86")
 def test_sub_architectures(container: Container, caller: Callable[..., str]) -> None:
     getsid_x86 = 147
