@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from ocipy import log
-from ocipy.errors import ConfigError, HookError, OcipyError
+from ocipy.errors import ConfigError, HookError, OcipyError, StateError
 from ocipy.spawn.start import start_init
 from ocipy.state import store
 from ocipy.state.destroy import destroy
@@ -37,7 +37,11 @@ def run(request: Request) -> int:
         try:
             start_init(directory, record, config)  # type: ignore[arg-type]
             record["status"] = "running"
-            store.save_record(lock, record)
+            try:
+                store.save_record(lock, record)
+            except StateError as error:
+                # It runs, and that can be seen without the record, too (state/status.py).
+                log.warning(str(error))
             hooks = config.get("hooks")
             if isinstance(hooks, dict) and hooks.get("poststart"):
                 from ocipy.spawn.hooks import run_hooks

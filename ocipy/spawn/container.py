@@ -158,15 +158,11 @@ def _make(
     try:
         store.save_config(lock.directory, bundle.text)
         store.save_record(lock, record)
-        if asked.start_fifo:
-            os.mkfifo(store.START_FIFO, 0o600, dir_fd=lock.directory.fd)
-            # Init opens it for writing by its descriptor, as the root of a user namespace may be
-            # anybody here; nobody else gets through the directory.
-            os.chmod(store.START_FIFO, 0o622, dir_fd=lock.directory.fd)
-        if asked.notify_directory:
-            # Users in the container may be anybody here; the socket is made by `start`.
-            os.mkdir(store.NOTIFY, 0o700, dir_fd=lock.directory.fd)
-            os.chmod(store.NOTIFY, 0o755, dir_fd=lock.directory.fd)
+        store.make_meeting_places(
+            lock.directory,
+            start_fifo=bool(asked.start_fifo),
+            notify=bool(asked.notify_directory),
+        )
         container.launch.run()
         tell_caller(request, container.launch)
     except BaseException:

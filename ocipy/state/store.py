@@ -129,6 +129,8 @@ class ContainerLock:
             self.fd = os.open(LOCK, flags, 0o600, dir_fd=self.directory.fd)
         except FileNotFoundError:  # O_CREAT in a directory that was removed
             raise self._gone() from None
+        except OSError as error:
+            raise _not_written(f"{self.directory.path}/{LOCK}", error) from None
         try:
             self._flock()
             if not self._names_same_inode():
@@ -279,6 +281,14 @@ def create(root: str, container_id: str) -> ContainerLock:
     except (ContainerBusyError, ContainerNotFoundError):
         # Somebody else was quicker: with making the same, or with removing the old one.
         raise StateError(f"{ALREADY_EXISTS}: {container_id}") from None
+    except StateError:
+        if made:
+            # Empty, unless somebody else has come meanwhile.
+            try:
+                os.rmdir(path)
+            except OSError:
+                pass
+        raise
     if directory.has(RECORD):
         lock.release()
         raise StateError(f"{ALREADY_EXISTS}: {container_id}")
@@ -345,13 +355,37 @@ def load_record(directory: ContainerDir) -> StateRecord:
 
 
 def save_record(lock: ContainerLock, record: StateRecord) -> None:
-    """Replace `state.json`: a reader takes no lock, and sees the old record or the new one."""
+    """Replace `state.json`: a reader takes no lock, and sees the old record or the new one.
+
+    Raises:
+        StateError: it cannot be written; the old one is as it was.
+    """
     _write(lock.directory, RECORD, dumps(record))
 
 
 def save_config(directory: ContainerDir, text: str) -> None:
     """Keep the accepted config, word for word."""
     _write(directory, CONFIG, text)
+
+
+def make_meeting_places(directory: ContainerDir, *, start_fifo: bool, notify: bool) -> None:
+    """Make where init is met later: the fifo of `start`, the directory of the notify socket.
+
+    Raises:
+        StateError: there is no room for them.
+    """
+    try:
+        if start_fifo:
+            os.mkfifo(START_FIFO, 0o600, dir_fd=directory.fd)
+            # Init opens it for writing by its descriptor, as the root of a user namespace may be
+            # anybody here; nobody else gets through the directory.
+            os.chmod(START_FIFO, 0o622, dir_fd=directory.fd)
+        if notify:
+            # Users in the container may be anybody here; the socket is made by `start`.
+            os.mkdir(NOTIFY, 0o700, dir_fd=directory.fd)
+            os.chmod(NOTIFY, 0o755, dir_fd=directory.fd)
+    except OSError as error:
+        raise _not_written(directory.path, error) from None
 
 
 def load_config(directory: ContainerDir) -> dict[str, object]:
@@ -407,10 +441,21 @@ def _write(directory: ContainerDir, name: str, text: str) -> None:
     # left behind is truncated here instead of collecting in the directory.
     new = f"{name}.new"
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
-    fd = os.open(new, flags, 0o600, dir_fd=directory.fd)
-    with open(fd, "wb", buffering=0) as file:
-        data = memoryview(text.encode("utf-8", "surrogateescape"))
-        while data:
-            data = data[file.write(data) :]
-    # No fsync(2): no container outlives the boot that made it, so neither need its record.
-    os.rename(new, name, src_dir_fd=directory.fd, dst_dir_fd=directory.fd)
+    try:
+        fd = os.open(new, flags, 0o600, dir_fd=directory.fd)
+        with open(fd, "wb", buffering=0) as file:
+            data = memoryview(text.encode("utf-8", "surrogateescape"))
+            while data:
+                data = data[file.write(data) :]
+        # No fsync(2): no container outlives the boot that made it, so neither need its record.
+        os.rename(new, name, src_dir_fd=directory.fd, dst_dir_fd=directory.fd)
+    except OSError as error:
+        raise _not_written(f"{directory.path}/{name}", error) from None
+
+
+def _not_written(path: str, error: OSError) -> StateError:
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return StateError(
+        f"cannot write {path}: {errno_text(error.errno or 0)}",
+        hint="make room there, or choose another place with --root" if full else "",
+    )
