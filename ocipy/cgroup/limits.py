@@ -38,7 +38,10 @@ def plan_limits(
         from ocipy.cgroup.cpu import plan_cpuset
 
         plan += plan_cpuset(cpu, _home(homes, "cpuset", f"{at}/cpu/cpus"), at)
-    if (memory := resources.get("memory")) and _asks(memory, "swappiness", "useHierarchy"):
+    memory, zeros = resources.get("memory"), ["swappiness", "useHierarchy"]
+    if current:
+        zeros.append("disableOOMKiller")
+    if memory and _asks(memory, *zeros):
         from ocipy.cgroup.memory import plan_memory
 
         plan += plan_memory(memory, _home(homes, "memory", f"{at}/memory"), at, current)

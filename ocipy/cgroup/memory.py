@@ -76,8 +76,10 @@ def _plan_v1(memory: Memory, home: Home, at: str, *, updating: bool) -> list[Ste
     if memory.get("kernelTCP"):
         value = memory["kernelTCP"]
         plan.append(home.write(f"{at}/kernelTCP", "memory.kmem.tcp.limit_in_bytes", value))
-    if memory.get("disableOOMKiller"):
-        plan.append(home.write(f"{at}/disableOOMKiller", "memory.oom_control", 1))
+    # A new cgroup has it enabled; an update may be meant to enable it again.
+    if memory.get("disableOOMKiller") or (updating and "disableOOMKiller" in memory):
+        value = int(memory["disableOOMKiller"])
+        plan.append(home.write(f"{at}/disableOOMKiller", "memory.oom_control", value))
     if "swappiness" in memory:
         plan.append(home.write(f"{at}/swappiness", "memory.swappiness", memory["swappiness"]))
     if "useHierarchy" in memory:

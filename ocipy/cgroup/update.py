@@ -9,6 +9,7 @@ from __future__ import annotations
 from ocipy.cgroup.files import read_file
 from ocipy.cgroup.limits import plan_limits
 from ocipy.cgroup.paths import Homes
+from ocipy.plan import _generated_steps as steps
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,12 +28,13 @@ def plan_update(
     resources: Resources,
     facts: CgroupFacts,
     paths: Mapping[str, str],
-    configured: Resources,
+    configured: Resources | None,
 ) -> list[Step]:
     """Return the steps that put new limits in force; pointers start at `resources`.
 
     Devices are replaced only if the list is another than the `configured` one. Engines send that
     along with everything else, and doing it again would take away what hooks have added to it.
+    After an update of the devices the configured list says nothing any more: then it is None.
 
     Raises:
         ConfigError, UnsupportedError: as for create.
@@ -40,11 +42,15 @@ def plan_update(
     homes = Homes(facts, paths)
     plan = plan_limits(resources, homes, "", read_current(paths))
     devices = resources.get("devices")
-    if devices and devices != configured.get("devices"):
+    if devices and (configured is None or devices != configured.get("devices")):
         from ocipy.cgroup.devices import plan_devices
 
         plan += plan_devices(devices, homes, "")
     return plan
+
+
+def replaces_devices(plan: list[Step]) -> bool:
+    return any(isinstance(step, steps.SetDeviceList | steps.AttachDeviceFilter) for step in plan)
 
 
 def read_current(paths: Mapping[str, str]) -> dict[str, str]:

@@ -47,7 +47,7 @@ _UNITS = {"": 1, "b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40,
 def run(request: Request) -> int:
     directory = store.find(store.root_path(request.root), request.args[0])
     resources = _resources(request)
-    with ContainerLock(directory):
+    with ContainerLock(directory) as lock:
         record = store.load_record(directory)
         require_allowed("update", current_status(directory, record, lock_held=True), directory.id)
         cgroup = record.get("cgroup")
@@ -55,14 +55,19 @@ def run(request: Request) -> int:
             raise StateError(f"cannot update {directory.id}: it has no cgroup of its own")
         from ocipy.cgroup.apply import execute
         from ocipy.cgroup.facts import read_cgroup_facts
-        from ocipy.cgroup.update import plan_update
+        from ocipy.cgroup.update import plan_update, replaces_devices
 
         config: Config = store.load_config(directory)  # type: ignore[assignment]
         configured = config.get("linux", {}).get("resources", {})
-        plan = plan_update(resources, read_cgroup_facts(), cgroup["paths"], configured)
+        known = None if cgroup.get("devicesUpdated") else configured
+        plan = plan_update(resources, read_cgroup_facts(), cgroup["paths"], known)
         undo = _NoUndo()
         schemata = [request.text(name) for name in ("l3-cache-schema", "mem-bw-schema")]
         schemata_step = _plan_schemata([line for line in schemata if line], config, directory.id)
+        if replaces_devices(plan) and known is not None:
+            # Before it is done: whoever is killed in between must not leave it unsaid.
+            cgroup["devicesUpdated"] = True
+            store.save_record(lock, record)
         for step in plan:
             execute(step, record["pid"], undo)
         if schemata_step is not None:

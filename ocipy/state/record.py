@@ -17,11 +17,13 @@ if TYPE_CHECKING:
         """Where the cgroup is; made by ocipy.cgroup.driver before it makes anything.
 
         `paths` are the directories by hierarchy, `made` those that did not exist before.
+        `devicesUpdated` is there once the device rules may be others than those of the config.
         """
 
         driver: str
         paths: dict[str, str]
         made: list[str]
+        devicesUpdated: NotRequired[bool]
 
     class StateRecord(TypedDict):
         """One container.

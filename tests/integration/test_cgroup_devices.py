@@ -108,6 +108,8 @@ def test_update_replaces_the_rules(container: Container) -> None:
         ([DENY_ALL, NODE | {"access": "r"}], True),
         ([DENY_ALL, NODE | {"access": "w"}], False),
         ([ALLOW_ALL], True),
+        # What was configured: another list was in force meanwhile.
+        ([DENY_ALL], False),
     ):
         with open(file, "w", encoding="utf-8") as stream:
             json.dump({"devices": devices}, stream)

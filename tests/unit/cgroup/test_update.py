@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ocipy.cgroup import resctrl
-from ocipy.cgroup.update import plan_update, read_current
+from ocipy.cgroup.update import plan_update, read_current, replaces_devices
 from ocipy.commands.events import parse_duration
 from ocipy.commands.update import _from_options, _NoUndo, _plan_schemata, parse_size
 from ocipy.errors import StateError, UsageError
@@ -115,6 +115,20 @@ def test_devices_are_replaced_only_by_others() -> None:
     assert (step.source, step.others) == ("/devices", "allow")
     (step,) = update({"devices": [allow]}, V2)
     assert isinstance(step, steps.AttachDeviceFilter)
+
+
+@pytest.mark.parametrize("facts", [V1, V2])
+def test_devices_are_replaced_if_nobody_knows_them_any_more(facts: Any) -> None:
+    deny: Any = {"devices": [{"allow": False, "access": "rwm"}]}
+    plan = plan_update(deny, facts, homes(facts).paths, None)
+    assert replaces_devices(plan)
+    assert not replaces_devices(plan_update(deny, facts, homes(facts).paths, deny))
+
+
+@pytest.mark.parametrize(("disabled", "text"), [(True, "1"), (False, "0")])
+def test_the_oom_killer_can_be_enabled_again(disabled: bool, text: str) -> None:
+    given = {"memory": {"disableOOMKiller": disabled}}
+    assert writes(update(given)) == [("memory.oom_control", text)]
 
 
 def test_nothing_to_do() -> None:
