@@ -5,6 +5,9 @@ the host where ocipy is privileged, as a detached copy of the mount: so it means
 whatever namespaces the container joins, a missing one is found before anything is made, and users
 that may not go there do not matter. The copy is still a peer of the host's mount, so it is first
 made what it would be if the container's mount namespace had copied it (rootfs.host_propagation).
+
+All are put in place in the listed order. /proc/PID/mountinfo, which goes by age since Linux 6.8,
+lists the copies first; a copy of the copy is not to be had in another mount namespace (EINVAL).
 """
 
 from __future__ import annotations
