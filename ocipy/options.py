@@ -82,7 +82,8 @@ GLOBAL_OPTIONS = (
     Option("log", TEXT, "FILE", "append log records to FILE (default: the standard error output)"),
     Option("log-format", TEXT, "FORMAT", "text or json", default="text"),
     Option("log-level", TEXT, "LEVEL", "error, warning, info or debug", default="info"),
-    Option("root", TEXT, "DIR", "keep the state of containers in DIR (default: /run/ocipy)"),
+    Option("root", TEXT, "DIR", "keep the state of containers in DIR (default: /run/ocipy; without "
+           "root $XDG_RUNTIME_DIR/ocipy)"),
     Option("systemd-cgroup", FLAG, "", "let systemd make the cgroups"),
     Option("cgroup-manager", TEXT, "NAME", "cgroupfs, systemd or disabled"),
     Option("rootless", TEXT, "WHEN", "ignore cgroup permission errors: true, false or auto",

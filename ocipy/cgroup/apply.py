@@ -86,7 +86,9 @@ def _create_cgroup(step: steps.CreateCgroup, pid: int, undo: Undo) -> None:
 
 def _permission_hint(error: OSError) -> str:
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return "without a cgroupsPath and limits, or with --cgroup-manager=disabled, it needs none"
+        return (
+            "run ocipy as root; or without: see 'ocipy spec --rootless', --cgroup-manager=disabled"
+        )
     return ""
 
 

@@ -12,7 +12,7 @@ def check_terminal_options(*, terminal: bool, detached: bool, console_socket: st
     """Raise UsageError where `process.terminal` and the command line disagree; runc's texts."""
     if detached and terminal and not console_socket:
         raise UsageError(
-            "cannot allocate tty if runc will detach without setting console socket",
+            "cannot allocate tty if ocipy will detach without setting console socket",
             hint="give --console-socket, or set process.terminal to false",
         )
     if terminal and not detached and not any(os.isatty(fd) for fd in range(3)):
@@ -23,7 +23,7 @@ def check_terminal_options(*, terminal: bool, detached: bool, console_socket: st
         )
     if (not detached or not terminal) and console_socket:
         raise UsageError(
-            "cannot use console socket if runc will not detach or allocate tty",
+            "cannot use console socket if ocipy will not detach or allocate tty",
             hint="leave --console-socket out, or set process.terminal to true",
         )
 

@@ -130,7 +130,9 @@ def _not_found(step: steps.FindExecutable, code: int) -> OcipyError:
     else:
         text = NOT_EXECUTABLE.format(name=name, why=f"stat {name}: {os.strerror(code).lower()}")
     hint = ""
-    if code == errno.EISDIR:
+    if "/" not in name and name:
+        hint = "looked for in the root filesystem, along PATH of process.env"
+    elif code == errno.EISDIR:
         hint = "it is a directory"
     elif not name:
         hint = "the first of process.args is empty"

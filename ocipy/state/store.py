@@ -273,7 +273,7 @@ def create(root: str, container_id: str) -> ContainerLock:
     except FileExistsError:
         made = False
     except OSError as error:
-        raise StateError(f"cannot make {path}: {errno_text(error.errno or 0)}") from None
+        raise _refused("make", path, error) from None
     try:
         directory = find(root, container_id)
         lock = ContainerLock(directory, wait_seconds=0)
@@ -312,8 +312,15 @@ def find(root: str, container_id: str) -> ContainerDir:
     except OSError as error:
         if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
             raise ContainerNotFoundError(f"{NOT_FOUND}: {container_id}") from None
-        raise StateError(f"cannot open {path}: {errno_text(error.errno or 0)}") from None
+        raise _refused("open", path, error) from None
     return ContainerDir(fd, path, container_id)
+
+
+def _refused(verb: str, path: str, error: OSError) -> StateError:
+    hint = ""
+    if error.errno in (errno.EACCES, errno.EPERM):
+        hint = "run ocipy as root, or choose another place with --root"
+    return StateError(f"cannot {verb} {path}: {errno_text(error.errno or 0)}", hint=hint)
 
 
 def list_ids(root: str) -> list[str]:
@@ -323,7 +330,7 @@ def list_ids(root: str) -> list[str]:
     except FileNotFoundError:
         return []
     except OSError as error:
-        raise StateError(f"cannot read {root}: {errno_text(error.errno or 0)}") from None
+        raise _refused("read", root, error) from None
     return sorted(name for name in names if os.path.lexists(f"{root}/{name}/{RECORD}"))
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from tests.bundles import PATH
 from tests.integration.containers import Container
+from tests.integration.namespaces import map_ids
 
 runc_deviates = pytest.mark.runc_deviates
 
@@ -205,6 +206,14 @@ def test_rlimit_above_the_hard_limit(container: Container) -> None:
         refused = value > int(file.read()) or not can_raise_limits()
     call = container.run(check=False)
     assert (call.status != 0) == refused, call
+
+
+def test_rlimits_in_a_user_namespace(container: Container) -> None:
+    """By the host, if it may raise limits (set_rlimit_from_outside): init in there may not."""
+    map_ids(container)
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1] + (1 if can_raise_limits() else -1)
+    container.process["rlimits"] = [{"type": "RLIMIT_NOFILE", "soft": 99, "hard": hard}]
+    assert container.sh("ulimit -Sn; ulimit -Hn").split() == ["99", str(hard)]
 
 
 def can_raise_limits() -> bool:
