@@ -355,10 +355,25 @@ def test_v1_weights_have_bfq_names_too() -> None:
     ]
 
 
-def test_no_throttle() -> None:
-    resources = {"blockIO": {"throttleWriteBpsDevice": [{"major": 8, "minor": 0, "rate": 0}]}}
-    assert writes(limits(V1, resources)) == [("blkio.throttle.write_bps_device", "8:0 0")]
-    assert writes(limits(V2, resources)) == [("io.max", "8:0 wbps=max")]
+@pytest.mark.parametrize(
+    ("field", "file", "key"),
+    [
+        ("throttleReadBpsDevice", "read_bps", "rbps"),
+        ("throttleWriteBpsDevice", "write_bps", "wbps"),
+        ("throttleReadIOPSDevice", "read_iops", "riops"),
+        ("throttleWriteIOPSDevice", "write_iops", "wiops"),
+    ],
+)
+def test_throttles(field: str, file: str, key: str) -> None:
+    devices = [{"major": 8, "minor": 16, "rate": 5}, {"major": 8, "minor": 0, "rate": 0}]
+    v1, v2 = (limits(facts, {"blockIO": {field: devices}}) for facts in (V1, V2))
+    file = f"blkio.throttle.{file}_device"
+    assert writes(v1) == [(file, "8:16 5"), (file, "8:0 0")]
+    # No rate is no limit.
+    assert writes(v2) == [("io.max", f"8:16 {key}=5"), ("io.max", f"8:0 {key}=max")]
+    assert [step.source for step in v1] == [
+        f"/linux/resources/blockIO/{field}/{i}/rate" for i in (0, 1)
+    ]
 
 
 @pytest.mark.parametrize(
