@@ -184,7 +184,7 @@ PROBES: dict[str, Callable[[], str]] = {
     "realtime-scheduling": realtime_scheduling,
     "idmapped-mounts": idmapped_mounts,
     "resctrl": resctrl,
-    "ps": lambda: _output("ps"),
+    "ps": lambda: _output("ps", "-ef"),
     "seccomp": seccomp,
     "swap-accounting": swap_accounting,
 }

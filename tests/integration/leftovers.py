@@ -72,11 +72,18 @@ def orphans() -> dict[int, str]:
     except ChildProcessError:
         return {}
     found = {}
+    for pid in children():
+        with open(f"/proc/{pid}/comm", encoding="utf-8") as comm:
+            found[pid] = f"orphan {comm.read().strip()}"
+    return found
+
+
+def children() -> list[int]:
+    """Return the pids of this process's children, dead ones included."""
+    found: list[int] = []
     for task in os.listdir("/proc/self/task"):
-        with open(f"/proc/self/task/{task}/children", encoding="utf-8") as children:
-            for pid in children.read().split():
-                with open(f"/proc/{pid}/comm", encoding="utf-8") as comm:
-                    found[int(pid)] = f"orphan {comm.read().strip()}"
+        with open(f"/proc/self/task/{task}/children", encoding="utf-8") as file:
+            found += map(int, file.read().split())
     return found
 
 
