@@ -14,7 +14,6 @@ from _signal import (  # type: ignore[import-not-found]
     SIGCHLD,
     SIGKILL,
     SIGSTOP,
-    SIGURG,
     SIGWINCH,
     pidfd_send_signal,
     set_wakeup_fd,
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
     from ocipy.spawn.notify import NotifySocket
 
 _NOT_OURS = frozenset({SIGKILL, SIGSTOP, 32, 33})  # 32 and 33 are libc's
-_NOT_FORWARDED = frozenset({SIGCHLD, SIGURG})
 _CHUNK = 65536
 _STDIN, _STDOUT = 0, 1
 
@@ -104,7 +102,7 @@ def wait_in_foreground(
             for number in signals.take() if signals.fd in ready else b"":
                 if number == SIGWINCH and terminal is not None:
                     terminal.resize()
-                elif number not in _NOT_FORWARDED:
+                elif number != SIGCHLD:
                     _forward(launch.pidfd, number)
             if terminal is not None:
                 terminal.copy(ready, poll)

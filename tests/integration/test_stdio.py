@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import signal
 import subprocess
@@ -162,6 +163,29 @@ def test_foreground_run_forwards_signals(container: Container, name: str) -> Non
     os.kill(call.process.pid, number)
     assert call.wait().status == 40
     assert call.out == "up\ncaught\n"
+
+
+def said(call: Call, text: str) -> bool:
+    return text in call.out
+
+
+@runc_deviates("dies of real-time signals")
+def test_foreground_run_forwards_every_signal_that_can_be_caught(container: Container) -> None:
+    numbers = sorted(
+        signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP, signal.SIGCHLD, 32, 33}
+    )
+    words = " ".join(str(int(number)) for number in numbers)
+    container.script(
+        f'for n in {words}; do trap "echo got $n." $n; done; echo up; while :; do sleep 0.01; done'
+    ).bundle.write()
+    call = container.runtime.begin("run", "--bundle", container.bundle.path, container.id)
+    wait_until(lambda: "up" in call.out, "output")
+    for number in numbers:
+        os.kill(call.process.pid, number)
+        text = f"got {int(number)}."
+        wait_until(functools.partial(said, call, text), text)
+    container.kill("KILL")
+    assert call.wait().status == 128 + signal.SIGKILL
 
 
 @pytest.mark.parametrize("delay", [0.002, 0.005, 0.01, 0.02])
