@@ -20,6 +20,7 @@ class HostFacts:
         in_user_namespace: whether ocipy itself runs in a user namespace that is not the host's.
         may_set_groups: whether setgroups(2) is open to us, and to a child user namespace that we
             map: it takes CAP_SETGID, and that nobody has denied it (user_namespaces(7)).
+        kcore: whether there is a /proc/kcore; many kernels are built without.
         lsms: security modules that can label a process: "apparmor", "selinux".
         cgroup: mounts and mode of the cgroup hierarchies.
         personality and seccomp abilities are asked of the kernel by the steps that need them.
@@ -32,6 +33,7 @@ class HostFacts:
         "clone_flags",
         "euid",
         "in_user_namespace",
+        "kcore",
         "kernel",
         "last_capability",
         "lsms",
@@ -49,6 +51,7 @@ class HostFacts:
         clone_flags: int,
         in_user_namespace: bool,
         may_set_groups: bool,
+        kcore: bool,
         lsms: tuple[str, ...],
         cgroup: CgroupFacts,
     ) -> None:
@@ -60,6 +63,7 @@ class HostFacts:
         self.clone_flags = clone_flags
         self.in_user_namespace = in_user_namespace
         self.may_set_groups = may_set_groups
+        self.kcore = kcore
         self.lsms = lsms
         self.cgroup = cgroup
 

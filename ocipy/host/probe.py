@@ -67,6 +67,7 @@ def probe_host() -> HostFacts:
         clone_flags=clone_flags,
         in_user_namespace=own_user_namespace,
         may_set_groups=bool(effective >> CAP_SETGID & 1) and not denied,
+        kcore=os.path.exists("/proc/kcore"),
         lsms=active_lsms(),
         cgroup=read_cgroup_facts(),
     )

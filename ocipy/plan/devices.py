@@ -37,7 +37,7 @@ _SYMLINKS = (
     ("/dev/stdin", "/proc/self/fd/0"),
     ("/dev/stdout", "/proc/self/fd/1"),
     ("/dev/stderr", "/proc/self/fd/2"),
-    ("/dev/core", "/proc/kcore"),
+    ("/dev/core", "/proc/kcore"),  # not of the specification: as runc, where the host has it
 )
 
 
@@ -67,7 +67,11 @@ def plan_devices(config: Config, host: HostFacts, request: CreateRequest) -> lis
     if makes_dev:
         plan.append(steps.MakeSymlink("", path="/dev/ptmx", content="pts/ptmx", replace=1))
         # Spec (runtime-linux.md#dev-symbolic-links): MUST create these if the source file exists.
-        plan.extend(steps.MakeSymlink("", path=p, content=content) for p, content in _SYMLINKS)
+        plan.extend(
+            steps.MakeSymlink("", path=path, content=content)
+            for path, content in _SYMLINKS
+            if host.kcore or content != "/proc/kcore"
+        )
     return plan
 
 

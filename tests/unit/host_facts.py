@@ -21,6 +21,7 @@ def host_facts(**different: Any) -> HostFacts:
         "clone_flags": ALL_NAMESPACES,
         "in_user_namespace": False,
         "may_set_groups": True,
+        "kcore": True,
         "lsms": (),
         "cgroup": None,
     }
