@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import os
 
+from ocipy import log
 from ocipy.errors import OcipyError
 from ocipy.plan import _generated_steps as steps
 from ocipy.plan.encode import PLAN_FLAG_DUMPABLE, encode_plan, host_fds_of
@@ -109,6 +110,11 @@ class Launch:
         Raises:
             OcipyError: a step failed; what it says is for the user.
         """
+        if log.is_debugging():
+            from ocipy.plan.describe import plan_to_text
+
+            for line in plan_to_text(self.steps).splitlines():
+                log.debug(line.strip())
         at = self._run_host_steps(0)
         while any(isinstance(step, steps.AwaitHost) for step in self.steps[at:]):
             message = self._next_message()

@@ -118,8 +118,12 @@ def test_debug_reports_more(container: Container, runtime: Runtime, directory: s
     runtime.global_options += ["--debug", "--log", path, "--log-format", "json"]
     container.run()
     with open(path, encoding="utf-8") as file:
-        levels = {json.loads(line)["level"] for line in file}
-    assert levels == {"debug"}
+        records = [json.loads(line) for line in file]
+    assert {record["level"] for record in records} == {"debug"}
+    if runtime.is_ocipy:
+        steps = [record["msg"] for record in records]
+        assert any("start ocipy-init in new namespaces" in step for step in steps)
+        assert any("[/mounts/0]" in step for step in steps)
 
 
 def test_a_wrong_log_format(runtime: Runtime, tag: str) -> None:
