@@ -101,6 +101,9 @@ def _make(
     start_at_once: bool,
 ) -> Container:
     config = bundle.config
+    if start_at_once and "process" not in config:
+        # Spec (runtime.md#start): MUST generate an error if process was not set.
+        raise ConfigError("/process", "cannot start a container without process")
     check_terminal_options(
         terminal=bool(config.get("process", {}).get("terminal")),
         detached=request.command == "create" or request.flag("detach"),

@@ -265,6 +265,13 @@ def test_create_without_process(container: Container) -> None:
     container.start(check=False).failed("process")
 
 
+@pytest.mark.parametrize("options", [(), ("--detach",)])
+def test_run_without_process(container: Container, options: tuple[str, ...]) -> None:
+    del container.config["process"]
+    container.run(*options, check=False).failed("process")
+    assert not container.runtime.holds(container.id)
+
+
 def test_other_files_beside_the_container_stay(container: Container, directory: str) -> None:
     """runtime.md#delete: what create did not make is not deleted."""
     os.mkdir(f"{directory}/volume")
