@@ -45,6 +45,25 @@ def container_cgroups(config: Config, host: HostFacts, container_id: str) -> dic
     return paths
 
 
+def limits_without_cgroup(config: Config) -> str:
+    """Return the warning that a container without a cgroup does not get its limits; "" for none.
+
+    Nothing is said of devices: engines restrict them also where they want no cgroup.
+    """
+    resources = config.get("linux", {}).get("resources", {})
+    asked = [
+        field
+        for field, value in resources.items()
+        if field not in ("devices", "pids")
+        and (any(value.values()) if isinstance(value, dict) else value)
+    ]
+    if resources.get("pids", {}).get("limit", -1) >= 0:
+        asked.append("pids")
+    if not asked:
+        return ""
+    return f"without a cgroup there are no limits: {', '.join(asked)} (/linux/resources)"
+
+
 def _clean(path: str) -> str:
     names = [name for name in path.split("/") if name not in ("", ".")]
     if ".." in names:

@@ -6,7 +6,7 @@ import os
 
 from ocipy import log
 from ocipy.bundle import open_bundle
-from ocipy.cgroup.paths import container_cgroups
+from ocipy.cgroup.paths import container_cgroups, limits_without_cgroup
 from ocipy.errors import OcipyError, UsageError
 from ocipy.host.probe import probe_host
 from ocipy.json_text import dumps
@@ -33,6 +33,8 @@ def run(request: Request) -> int:
     bundle = open_bundle(request.text("bundle") or ".", config_path, strict=request.flag("strict"))
     for pointer, warning in bundle.warnings:
         log.warning(f"{warning} ({pointer})")
+    if request.cgroup_manager == "disabled" and (ignored := limits_without_cgroup(bundle.config)):
+        log.warning(ignored)
     plan = _plan_of(request, bundle)
     if request.text("diff"):
         other = _plan_of(request, open_bundle(request.text("diff"), strict=request.flag("strict")))

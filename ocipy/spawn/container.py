@@ -13,7 +13,7 @@ import os
 from ocipy import log
 from ocipy.bundle import open_bundle
 from ocipy.cgroup.driver import make_record
-from ocipy.cgroup.paths import container_cgroups
+from ocipy.cgroup.paths import container_cgroups, limits_without_cgroup
 from ocipy.errors import ConfigError, OcipyError, UsageError
 from ocipy.host.probe import probe_host
 from ocipy.plan.create import plan_create
@@ -230,6 +230,8 @@ def _cgroup_paths(
     request: Request, config: object, host: HostFacts, container_id: str
 ) -> dict[str, str]:
     if request.cgroup_manager == "disabled":
+        if warning := limits_without_cgroup(config):  # type: ignore[arg-type]
+            log.warning(warning)
         return {}
     if request.systemd_cgroup or request.cgroup_manager == "systemd":
         raise UsageError(

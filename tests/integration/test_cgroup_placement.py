@@ -180,3 +180,18 @@ def test_the_runtime_itself_stays_where_it_was(container: Container) -> None:
     before = places("self")
     container.up()
     assert places("self") == before
+
+
+@pytest.mark.parametrize("limited", [True, False])
+@runc_deviates("has no such option")
+def test_disabled(container: Container, limited: bool) -> None:
+    """It stays in the runtime's own cgroups; limits that it cannot have are not passed over."""
+    container.runtime.global_options.append("--cgroup-manager=disabled")
+    container.linux["cgroupsPath"] = f"/{container.id}"
+    if limited:
+        container.linux["resources"] = {"pids": {"limit": 5}}
+    pid = container.up()
+    assert ("without a cgroup there are no limits: pids" in container.created.err) == limited
+    assert places(pid) == places("self")
+    container.verb("pause", check=False).failed("has no cgroup of its own")
+    container.verb("update", "--pids-limit=5", check=False).failed("has no cgroup of its own")

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from ocipy.cgroup.facts import CgroupFacts, Hierarchy
-from ocipy.cgroup.paths import Homes, container_cgroups
+from ocipy.cgroup.paths import Homes, container_cgroups, limits_without_cgroup
 from ocipy.errors import ConfigError
 from tests.unit.cgroup.hosts import HYBRID, V1, V2, homes, host
 
@@ -88,3 +88,21 @@ def test_homes() -> None:
     assert place(homes(HYBRID), "memory") == (1, "/cg/memory/c")
     assert place(homes(HYBRID), "hugetlb") == (2, "/cg/unified/c")
     assert place(homes(HYBRID), "io") is None
+
+
+@pytest.mark.parametrize(
+    ("resources", "named"),
+    [
+        ({}, ""),
+        ({"devices": [{"allow": False, "access": "rwm"}]}, ""),
+        ({"memory": {"limit": 0}, "pids": {"limit": -1}, "unified": {}, "hugepageLimits": []}, ""),
+        ({"memory": {"limit": 5}, "cpu": {"shares": 0, "cpus": "0"}}, "memory, cpu"),
+        ({"pids": {"limit": 0}}, "pids"),
+        ({"hugepageLimits": [{"pageSize": "2MB", "limit": 0}]}, "hugepageLimits"),
+    ],
+)
+def test_limits_without_cgroup(resources: Any, named: str) -> None:
+    warning = limits_without_cgroup({"linux": {"resources": resources}})  # type: ignore[typeddict-item]
+    assert warning == (
+        f"without a cgroup there are no limits: {named} (/linux/resources)" if named else ""
+    )
