@@ -113,9 +113,10 @@ def host_step_failure(step: Step, error: OSError) -> OcipyError:
     """Return the error that says what the kernel answered to a step of the host."""
     code = error.errno or 0
     detail = str(error.filename) if error.filename else ""
-    return StepError(
-        step, step.calls[-1], code, detail=detail, hint=_HINTS.get((step.operation, code), "")
-    )
+    # Of a pair like open and write it is mostly the last; execveat fails in init, which then ends.
+    call = "clone3" if isinstance(step, steps.SpawnInit) else step.calls[-1]
+    hint = _HINTS.get((step.operation, code), "")
+    return StepError(step, call, code, detail=detail, hint=hint)
 
 
 def _not_found(step: steps.FindExecutable, code: int) -> OcipyError:
