@@ -15,9 +15,15 @@ if TYPE_CHECKING:
     from ocipy.request import Request
     from ocipy.spawn.container import Container
 
+# How long another command on the container may take before it is left to be deleted by hand.
+_LOCK_SECONDS = 20.0
+
 
 def run(request: Request) -> int:
-    """Return the exit status of the container process, 128+n for signal n; 0 with --detach."""
+    """Return the exit status of the container process, 128+n for signal n; 0 with --detach.
+
+    That the container cannot be deleted afterwards is a warning: its process did end with a status.
+    """
     container = make_container(request, request.args[0], start_at_once=True)
     notify = None
     try:
@@ -67,10 +73,15 @@ def _delete(container: Container) -> None:
     from ocipy.state import store
     from ocipy.state.destroy import destroy
 
+    # Somebody may be at work on it: a `delete --force` that has ended it, or an `update`.
+    container.lock.wait_seconds = _LOCK_SECONDS
     try:
         container.lock.acquire()
     except store.ContainerNotFoundError:
         return  # somebody else has deleted it meanwhile
+    except OcipyError as error:
+        log.warning(f"the container is not deleted: {error}")
+        return
     try:
         # Read again: a delete that was interrupted may have done a part of it.
         destroy(container.lock, store.load_record(container.lock.directory))

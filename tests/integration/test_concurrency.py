@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import random
 import signal
@@ -54,6 +55,35 @@ def test_many_containers_at_once(make_container: Callable[[], Container]) -> Non
     for number, call in enumerate(calls):
         assert call.wait().status == number, call
         assert call.out == f"{number}\n"
+
+
+def test_a_foreground_run_whose_container_somebody_deletes(container: Container) -> None:
+    container.script("echo up; exec sleep 1000").bundle.write()
+    call = begin(container, "run", "--bundle", container.bundle.path)
+    wait_until(lambda: "up" in call.out, "output")
+    container.delete("--force")
+    assert call.wait().status == 128 + signal.SIGKILL, call
+    assert call.err == ""
+
+
+@runc_deviates("has no lock")
+def test_a_foreground_run_that_ends_while_somebody_is_at_work_on_its_container(
+    container: Container,
+) -> None:
+    """Its exit status is the process's, and the container is deleted as soon as that is over."""
+    container.script("echo up; exec sleep 1000").bundle.write()
+    call = begin(container, "run", "--bundle", container.bundle.path)
+    wait_until(lambda: "up" in call.out, "output")
+    directory = f"{container.runtime.root}/{container.id}"
+    with open(f"{directory}/lock", "rb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        container.kill("KILL")
+        wait_until(lambda: container.status == "stopped", "the end of the process")
+        with pytest.raises(subprocess.TimeoutExpired):
+            call.process.wait(0.2)
+    assert call.wait().status == 128 + signal.SIGKILL, call
+    assert call.err == ""
+    assert not os.path.exists(directory)
 
 
 def test_starts_at_once(container: Container) -> None:
