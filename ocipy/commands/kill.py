@@ -22,7 +22,7 @@ def run(request: Request) -> int:
     container_id, *signal = request.args
     directory = store.find(store.root_path(request.root), container_id)
     record = store.load_record(directory)
-    number = signal_number(signal[0] if signal else "SIGTERM")
+    number = signal_number((signal and signal[0]) or "SIGTERM")  # "" is none, as for runc
     status = current_status(directory, record)
     if request.flag("all"):
         # runc: no error if it is stopped. Without a pid namespace of its own there may still be

@@ -217,9 +217,12 @@ def test_kill_takes_names_and_numbers(container: Container, signal: str) -> None
     assert container.wait(pid) == 44
 
 
-def test_kill_sends_sigterm_by_default(container: Container, runtime: Runtime) -> None:
+@pytest.mark.parametrize("words", [(), ("",)])
+def test_kill_sends_sigterm_by_default(
+    container: Container, runtime: Runtime, words: tuple[str, ...]
+) -> None:
     pid = container.up("trap 'exit 45' TERM; echo up; while :; do sleep 0.01; done")
-    runtime.call("kill", container.id).succeeded()
+    runtime.call("kill", container.id, *words).succeeded()
     assert container.wait(pid) == 45
 
 
