@@ -202,9 +202,10 @@ def test_wrong_hooks(
 
 def test_leftovers_are_looked_for(tag: str) -> None:
     """The check that all of these rely on does see a process."""
-    pid = os.posix_spawn("/bin/sleep", ["sleep", "1000", tag], {})
+    pid = os.posix_spawn("/bin/sleep", [tag, "1000"], {})
     try:
         assert pid in leftovers.orphans()
+        assert pid in leftovers.processes(tag)
     finally:
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
