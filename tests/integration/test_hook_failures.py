@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.integration import leftovers
-from tests.integration.containers import Container
+from tests.integration.containers import Container, wait_until
 from tests.integration.hook_scripts import Hooks
 
 if TYPE_CHECKING:
@@ -205,7 +205,8 @@ def test_leftovers_are_looked_for(tag: str) -> None:
     pid = os.posix_spawn("/bin/sleep", [tag, "1000"], {})
     try:
         assert pid in leftovers.orphans()
-        assert pid in leftovers.processes(tag)
+        # posix_spawn(3) returns within execve(2), before there is a command line.
+        wait_until(lambda: pid in leftovers.processes(tag), "the process's command line")
     finally:
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
