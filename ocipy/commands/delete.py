@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ocipy import log
-from ocipy.signals import SIGKILL
+from ocipy.signals import SIGKILL, SIGTERM
 from ocipy.state import store
 from ocipy.state.destroy import destroy, kill_processes
 from ocipy.state.process import open_process
@@ -23,6 +23,8 @@ _LOCK_SECONDS = 20.0
 
 # How long a create may take to notice that its init was killed, and to clean up.
 _CREATE_SECONDS = 2.0
+# And any other command, once all of the container's processes were killed.
+_OTHERS_SECONDS = 10.0
 
 
 def run(request: Request) -> int:
@@ -52,7 +54,9 @@ def _interrupt(lock: ContainerLock) -> None:
     """Get the lock of a container that another command is at work on, a create that hangs, say.
 
     Without its init a create fails, takes back what it has made, and lets go of the lock. One that
-    waits for a hook does not even notice: it is killed, and what it had made is in the record.
+    waits for a hook does not even notice: it is asked to end, which ends its hook and all that this
+    has started; then killed, and what it had made is in the record. Others have more time, such as
+    a `start` that waits for a poststart hook.
     """
     creating = False
     try:
@@ -61,17 +65,20 @@ def _interrupt(lock: ContainerLock) -> None:
         kill_processes(record)
     except (ContainerNotFoundError, RecordError):
         pass  # it has not come that far
-    if creating:
-        lock.wait_seconds = _CREATE_SECONDS
+    lock.wait_seconds = _CREATE_SECONDS if creating else _OTHERS_SECONDS
+    for number in (SIGTERM, SIGKILL):
         try:
             lock.acquire()
             return
         except ContainerBusyError:
-            creator = open_process(*store.lock_holder(lock.directory))
-            if creator is not None:
-                with creator:
-                    creator.send_signal(SIGKILL)
-    lock.wait_seconds = _LOCK_SECONDS
+            holder = open_process(*store.lock_holder(lock.directory))
+            if holder is not None:
+                with holder:
+                    try:
+                        holder.send_signal(number)
+                    except ProcessLookupError:
+                        pass  # it has just ended
+        lock.wait_seconds = _CREATE_SECONDS
     lock.acquire()
 
 
