@@ -11,39 +11,46 @@ import termios
 from ocipy.errors import OcipyError, errno_text
 from ocipy.sys.fd import write_all
 
-_STDIN, _STDOUT = 0, 1
+_STDIN, _STDOUT, _STDERR = 0, 1, 2
 _CHUNK = 65536
+
+
+def own_terminal() -> int:
+    """Return the first of our standard streams that is a terminal, or -1."""
+    return next((fd for fd in (_STDIN, _STDOUT, _STDERR) if os.isatty(fd)), -1)
 
 
 def give_size(master: int) -> None:
     """Give a pty the size of our terminal, if that has one (tty_ioctl(4))."""
     try:
-        size = fcntl.ioctl(_STDIN, termios.TIOCGWINSZ, b"\0" * 8)
+        size = fcntl.ioctl(own_terminal(), termios.TIOCGWINSZ, b"\0" * 8)
         if any(size[:4]):
             fcntl.ioctl(master, termios.TIOCSWINSZ, size)
-    except OSError:
-        pass  # not a terminal, or gone
+    except (OSError, ValueError):
+        pass  # there is none, or it is gone
 
 
 class PassedThroughTerminal:
     """Copies between standard input and output and the master of a pty, which it owns.
 
     While it is open our terminal is in raw mode: what is typed is for the program, Ctrl-C included.
+    Where only output is a terminal, Ctrl-C stays ours, a signal that is forwarded.
     """
 
-    __slots__ = ("_input_open", "_master", "_saved")
+    __slots__ = ("_input_open", "_master", "_own", "_saved")
 
     def __init__(self, master: int) -> None:
         self._master = master
+        self._own = own_terminal()
         self._saved: list[object] | None = None
         self._input_open = True
 
     def open(self, poll: select.poll) -> None:
-        """Enter raw mode, where standard input is a terminal, and give the pty our size."""
+        """Enter raw mode, where we have a terminal, and give the pty its size."""
         try:
-            self._saved = termios.tcgetattr(_STDIN)
-        except termios.error:
-            pass  # input from a file or a pipe: the program has a terminal all the same
+            self._saved = termios.tcgetattr(self._own)
+        except (termios.error, ValueError):
+            pass  # files and pipes, or gone: the program has a terminal all the same
         else:
             self._set_raw()
             self.resize()
@@ -53,16 +60,19 @@ class PassedThroughTerminal:
 
     def _set_raw(self) -> None:
         # cfmakeraw(3); tty.setraw would import the same and more.
-        mode = termios.tcgetattr(_STDIN)
-        mode[0] &= ~(
-            termios.IGNBRK | termios.BRKINT | termios.PARMRK | termios.ISTRIP | termios.INLCR
-            | termios.IGNCR | termios.ICRNL | termios.IXON
-        )  # fmt: skip
+        mode = termios.tcgetattr(self._own)
         mode[1] &= ~termios.OPOST
-        mode[2] = mode[2] & ~(termios.CSIZE | termios.PARENB) | termios.CS8
-        mode[3] &= ~(termios.ECHO | termios.ECHONL | termios.ICANON | termios.ISIG | termios.IEXTEN)
-        mode[6][termios.VMIN], mode[6][termios.VTIME] = 1, 0
-        termios.tcsetattr(_STDIN, termios.TCSANOW, mode)
+        if self._own == _STDIN:
+            mode[0] &= ~(
+                termios.IGNBRK | termios.BRKINT | termios.PARMRK | termios.ISTRIP | termios.INLCR
+                | termios.IGNCR | termios.ICRNL | termios.IXON
+            )  # fmt: skip
+            mode[2] = mode[2] & ~(termios.CSIZE | termios.PARENB) | termios.CS8
+            mode[3] &= ~(
+                termios.ECHO | termios.ECHONL | termios.ICANON | termios.ISIG | termios.IEXTEN
+            )
+            mode[6][termios.VMIN], mode[6][termios.VTIME] = 1, 0
+        termios.tcsetattr(self._own, termios.TCSANOW, mode)
 
     def resize(self) -> None:
         """Give the pty the size of our terminal."""
@@ -119,7 +129,10 @@ class PassedThroughTerminal:
         while self._left() and self._copy_output():
             pass
         if self._saved is not None:
-            termios.tcsetattr(_STDIN, termios.TCSADRAIN, self._saved)  # type: ignore[arg-type]
+            try:
+                termios.tcsetattr(self._own, termios.TCSADRAIN, self._saved)  # type: ignore[arg-type]
+            except termios.error:
+                pass  # it has hung up: there is no mode left to give back
         os.close(self._master)
 
     def _left(self) -> bool:

@@ -139,7 +139,7 @@ class OwnTerminal(Terminal):
         super().close()
 
 
-def become_controlling_terminal() -> None:
-    """To be called in the child, whose stdin is the slave: make it its session's terminal."""
+def become_controlling_terminal(fd: int = 0) -> None:
+    """To be called in the child, whose `fd` is the slave: make it its session's terminal."""
     os.setsid()
-    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    fcntl.ioctl(fd, termios.TIOCSCTTY, 0)

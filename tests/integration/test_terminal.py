@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import signal
 import socket
@@ -234,13 +235,33 @@ def test_the_last_output_before_the_end_is_not_lost(container: Container, tty: O
 def test_a_terminal_that_hangs_up(container: Container) -> None:
     """The caller's terminal window is closed: the container gets SIGHUP, and goes."""
     tty = OwnTerminal()
-    container.script("trap 'exit 1' HUP; echo up; while :; do sleep 0.01; done")
+    container.script("trap 'exit 4' HUP; echo up; while :; do sleep 0.01; done")
     call = begin_on(tty, container)
     tty.read_until("up")
     tty.close()
-    call.wait()
-    if container.runtime.holds(container.id):
-        container.delete("--force")
+    assert call.wait().status == 4
+    assert not container.runtime.holds(container.id)
+
+
+@pytest.mark.runc_deviates("makes a terminal raw that it does not read from")
+def test_only_output_is_a_terminal(container: Container, tty: OwnTerminal) -> None:
+    """Lines end as the container's terminal has ended them, and Ctrl-C still works."""
+    container.process["terminal"] = True
+    container.script("stty size; trap 'echo caught; exit 5' INT; while :; do sleep 0.01; done")
+    container.bundle.write()
+    read_end, write_end = os.pipe()
+    call = container.runtime.begin(
+        "run", "--bundle", container.bundle.path, container.id,
+        stdin=read_end, stdout=tty.slave, stderr=tty.slave,
+        preexec_fn=functools.partial(become_controlling_terminal, 1),
+    )  # fmt: skip
+    tty.read_until("30 100\r\n")
+    tty.write("\x03")
+    tty.read_until("caught\r\n")
+    assert call.wait().status == 5
+    assert tty.modes() == (True, True, True)
+    os.close(read_end)
+    os.close(write_end)
 
 
 def test_foreground_run_needs_a_terminal(container: Container) -> None:
