@@ -43,6 +43,16 @@ MEMORY: dict[str, Case] = {
         {"memory/memory.oom_control": "oom_kill_disable 1"},
         None,
     ),
+    "tcp": (
+        {"memory": {"kernelTCP": 8 * MIB}},
+        {"memory/memory.kmem.tcp.limit_in_bytes": str(8 * MIB)},
+        None,
+    ),
+    "hierarchy": (
+        {"memory": {"useHierarchy": True}},
+        {"memory/memory.use_hierarchy": "1"},
+        None,
+    ),
     "swap": (
         {"memory": {"limit": 64 * MIB, "swap": 96 * MIB}},
         {"memory/memory.memsw.limit_in_bytes": str(96 * MIB)},
@@ -79,6 +89,8 @@ CPU: dict[str, Case] = {
     ),
 }
 
+DEVIATIONS = {"tcp": runc_deviates("1.1 ignores it")}
+
 OTHERS: dict[str, Case] = {
     "pids": ({"pids": {"limit": 33}}, {"pids/pids.max": "33"}, {"pids.max": "33"}),
     "pids-unlimited": ({"pids": {"limit": -1}}, {"pids/pids.max": "max"}, {"pids.max": "max"}),
@@ -93,7 +105,7 @@ OTHERS: dict[str, Case] = {
 def params(cases: dict[str, Case]) -> list[Any]:
     """Return the cases that this machine's version of cgroups has files for."""
     return [
-        pytest.param(resources, v2 if PURE_V2 else v1, id=name)
+        pytest.param(resources, v2 if PURE_V2 else v1, id=name, marks=DEVIATIONS.get(name, ()))
         for name, (resources, v1, v2) in cases.items()
         if (v2 if PURE_V2 else v1) is not None
     ]
@@ -187,6 +199,30 @@ def test_throttled_cpu(container: Container) -> None:
 
 
 @requires("cgroup-v1")
+def test_realtime(container: Container) -> None:
+    if not os.path.exists("/sys/fs/cgroup/cpu/cpu.rt_runtime_us"):
+        pytest.skip("this kernel has no realtime limits")
+    container.linux["resources"] = {"cpu": {"realtimeRuntime": 1000, "realtimePeriod": 200000}}
+    container.create()
+    files = {"cpu/cpu.rt_runtime_us": "1000", "cpu/cpu.rt_period_us": "200000"}
+    resource_files.check(container, files)
+
+
+@requires("controller:hugetlb")
+@runc_deviates("1.1 looks for the controller in v1 only")
+def test_huge_pages(container: Container) -> None:
+    container.linux["resources"] = {"hugepageLimits": [{"pageSize": "2MB", "limit": 4 * MIB}]}
+    container.create()
+    # A hybrid host may have the controller in either version.
+    if os.path.isdir("/sys/fs/cgroup/hugetlb"):
+        names = [f"hugetlb/hugetlb.2MB{rsvd}.limit_in_bytes" for rsvd in ("", ".rsvd")]
+    else:
+        v2 = "" if PURE_V2 else "unified/"
+        names = [f"{v2}hugetlb.2MB{rsvd}.max" for rsvd in ("", ".rsvd")]
+    resource_files.check(container, dict.fromkeys(names, str(4 * MIB)))
+
+
+@requires("cgroup-v1")
 def test_cpuset_is_effective(container: Container) -> None:
     container.linux["resources"] = {"cpu": {"cpus": "1"}}
     assert container.sh("grep Cpus_allowed_list /proc/self/status").split()[1] == "1"
@@ -199,31 +235,6 @@ def test_cpuset_is_filled_in_for_new_parents(container: Container) -> None:
     container.linux["resources"] = {"cpu": {"cpus": "0"}}
     assert container.sh("grep Cpus_allowed_list /proc/self/status").split()[1] == "0"
     leftovers.remove(container.id)
-
-
-def test_io_throttling(container: Container) -> None:
-    device = os.stat("/")
-    major, minor = os.major(device.st_dev), os.minor(device.st_dev)
-    if not os.path.exists(f"/sys/dev/block/{major}:{minor}"):
-        pytest.skip("/ is not on a block device")
-    container.linux["resources"] = {
-        "blockIO": {
-            "throttleReadBpsDevice": [{"major": major, "minor": minor, "rate": 1048576}],
-            "throttleWriteIOPSDevice": [{"major": major, "minor": minor, "rate": 100}],
-        }
-    }
-    container.create()
-    if PURE_V2:
-        assert "rbps=1048576" in resource_files.read(container, "io.max")
-        assert "wiops=100" in resource_files.read(container, "io.max")
-    else:
-        resource_files.check(
-            container,
-            {
-                "blkio/blkio.throttle.read_bps_device": f"{major}:{minor} 1048576",
-                "blkio/blkio.throttle.write_iops_device": f"{major}:{minor} 100",
-            },
-        )
 
 
 @requires("cgroup-v2")

@@ -10,8 +10,10 @@ from ocipy.cgroup.facts import CgroupFacts
 from ocipy.errors import ConfigError, UnsupportedError
 from ocipy.plan import _generated_steps as steps
 from ocipy.plan.create import plan_create
+from ocipy.plan.describe import plan_to_json
 from ocipy.plan.encode import STRINGS_MAX, encode_plan
 from ocipy.plan.request import CreateRequest
+from ocipy.schema.accept import accept
 from tests.unit.host_facts import host_facts
 from tests.unit.plan.test_golden_plans import create_plan, read_config
 
@@ -46,3 +48,19 @@ def test_more_strings_than_init_reads() -> None:
     with pytest.raises(ConfigError, match="more than 1048576 strings") as caught:
         encode_plan([step], {})
     assert caught.value.pointer == "/process/args"
+
+
+def test_fields_for_windows_change_nothing() -> None:
+    """Spec (config.md): commandLine is "ignored on Linux", username is for Windows."""
+    config: Any = read_config("docker-run")
+    host = host_facts(cgroup=CgroupFacts(), lsms=("apparmor",))
+
+    def plan() -> object:
+        assert not accept(config, "")
+        request = CreateRequest("c", bundle="/b", rootfs="/b/rootfs")
+        return plan_to_json(plan_create(config, host, request).steps)
+
+    before = plan()
+    config["process"]["commandLine"] = "cmd.exe /c dir"
+    config["process"]["user"]["username"] = "ContainerUser"
+    assert plan() == before
