@@ -23,8 +23,6 @@ _LOCK_SECONDS = 20.0
 
 # How long a create may take to notice that its init was killed, and to clean up.
 _CREATE_SECONDS = 2.0
-# And any other command, once all of the container's processes were killed.
-_OTHERS_SECONDS = 10.0
 
 
 def run(request: Request) -> int:
@@ -55,8 +53,7 @@ def _interrupt(lock: ContainerLock) -> None:
 
     Without its init a create fails, takes back what it has made, and lets go of the lock. One that
     waits for a hook does not even notice: it is asked to end, which ends its hook and all that this
-    has started; then killed, and what it had made is in the record. Others have more time, such as
-    a `start` that waits for a poststart hook.
+    has started; then killed, and what it had made is in the record.
     """
     creating = False
     try:
@@ -65,8 +62,8 @@ def _interrupt(lock: ContainerLock) -> None:
         kill_processes(record)
     except (ContainerNotFoundError, RecordError):
         pass  # it has not come that far
-    lock.wait_seconds = _CREATE_SECONDS if creating else _OTHERS_SECONDS
-    for number in (SIGTERM, SIGKILL):
+    for number in (SIGTERM, SIGKILL) if creating else ():
+        lock.wait_seconds = _CREATE_SECONDS
         try:
             lock.acquire()
             return
@@ -78,7 +75,7 @@ def _interrupt(lock: ContainerLock) -> None:
                         holder.send_signal(number)
                     except ProcessLookupError:
                         pass  # it has just ended
-        lock.wait_seconds = _CREATE_SECONDS
+    lock.wait_seconds = _LOCK_SECONDS
     lock.acquire()
 
 

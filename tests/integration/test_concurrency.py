@@ -21,6 +21,11 @@ if TYPE_CHECKING:
 runc_deviates = pytest.mark.runc_deviates
 
 
+def process_state(pid: int) -> str:
+    with open(f"/proc/{pid}/stat", encoding="utf-8") as stat:
+        return stat.read().rpartition(")")[2].split()[0]
+
+
 def begin(container: Container, verb: str, *options: str) -> Call:
     return container.runtime.begin(verb, *options, container.id)
 
@@ -210,12 +215,19 @@ def test_the_container_ends_while_something_is_executed_in_it(
     call = container.runtime.begin("exec", *options)
     runtime = call.process.pid
 
-    def has_child() -> bool:
-        with open(f"/proc/{runtime}/task/{runtime}/children", encoding="utf-8") as children:
-            return children.read() != ""
+    def children() -> list[str]:
+        with open(f"/proc/{runtime}/task/{runtime}/children", encoding="utf-8") as file:
+            return file.read().split()
 
-    wait_until(has_child, "ocipy has made the process")
+    def have_ended() -> bool:
+        try:
+            return all(process_state(int(child)) == "Z" for child in children())
+        except FileNotFoundError:
+            return True  # ocipy has noticed already
+
+    wait_until(lambda: children() != [], "ocipy has made the process")
     os.kill(pid, signal.SIGKILL)
+    wait_until(have_ended, "the end of what is in the container")
     # Nobody can be reaped before ocipy goes on.
     with open(os.open(fifo, os.O_RDONLY | os.O_NONBLOCK), "rb"):
         call.wait()

@@ -58,21 +58,6 @@ def test_what_a_hook_has_started_ends_with_it(container: Container, runtime: Run
     wait_until(lambda: not _runs(started), "the end of what the hook has started")
 
 
-def test_a_start_that_hangs_in_a_hook_is_ended_by_delete_force(
-    container: Container, runtime: Runtime
-) -> None:
-    path = container.bundle.path
-    hook = {"path": "/bin/sh", "args": ["sh", "-c", f"echo $$ > {path}/hook; exec sleep 1000"]}
-    container.config["hooks"] = {"poststart": [hook]}
-    container.script("exec sleep 1000").create()
-    start = runtime.begin("start", container.id)
-    wait_until(lambda: _content(f"{path}/hook") != "", "the hook")
-    container.delete("--force")
-    start.wait()
-    assert not runtime.holds(container.id)
-    wait_until(lambda: not _runs(int(_content(f"{path}/hook"))), "the end of the hook")
-
-
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_create_that_is_told_to_end_takes_everything_back(
     container: Container, runtime: Runtime, number: int

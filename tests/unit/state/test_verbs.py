@@ -240,15 +240,22 @@ def test_force_does_not_wait_for_a_create_that_hangs(
     assert os.listdir(root) == []
 
 
+@pytest.mark.parametrize(("on_sigterm", "number"), [("SIG_DFL", -15), ("SIG_IGN", -9)])
 def test_force_kills_a_create_that_does_not_even_notice(
-    root: str, call: Call, process: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
+    root: str,
+    call: Call,
+    process: subprocess.Popen[bytes],
+    monkeypatch: pytest.MonkeyPatch,
+    on_sigterm: str,
+    number: int,
 ) -> None:
-    """It waits for a hook without a timeout, say."""
+    """It waits for a hook without a timeout, say. Asked to end, it ends the hook first."""
     monkeypatch.setattr(delete, "_CREATE_SECONDS", 0.05)
     record = make_container(root, process)
     code = (
-        f"import sys; sys.path.insert(0, {REPOSITORY!r}); import time\n"
+        f"import sys; sys.path.insert(0, {REPOSITORY!r}); import signal, time\n"
         "from ocipy.state import store\n"
+        f"signal.signal(signal.SIGTERM, signal.{on_sigterm})\n"
         f"lock = store.ContainerLock(store.find({root!r}, 'c1')); lock.acquire()\n"
         "print(flush=True); time.sleep(1000)\n"
     )
@@ -260,7 +267,7 @@ def test_force_kills_a_create_that_does_not_even_notice(
         creator.stdout.readline()
         assert json.loads(call("state", "c1")[1])["status"] == "creating"
         assert call("delete", "--force", "c1") == (0, "", "")
-        assert creator.wait(10) == -9
+        assert creator.wait(10) == number
     assert process.wait(10) == -9
     assert os.listdir(root) == []
 
