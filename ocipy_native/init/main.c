@@ -173,16 +173,16 @@ static void run_plan(struct init_ctx *ctx, const struct plan *plan)
 
 static void reset_signals(void)
 {
-	struct sigaction action = { 0 };
+	static const uint64_t default_action[4]; /* struct kernel_sigaction: SIG_DFL and all else 0 */
 	sigset_t none;
 
 	/*
 	 * What is ignored stays so across execve(2): Python ignores SIGPIPE and SIGXFSZ, a shell SIGINT
 	 * for what it runs in the background. The container is not to notice who started it, or how.
+	 * The raw call, because libc keeps its own signals (32 and on) from everybody.
 	 */
-	action.sa_handler = SIG_DFL;
-	for (int number = 1; number < NSIG; number++)
-		sigaction(number, &action, NULL); /* EINVAL for SIGKILL, SIGSTOP and libc's own */
+	for (int number = 1; number <= 64; number++)
+		syscall(SYS_rt_sigaction, number, default_action, NULL, sizeof(uint64_t));
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }

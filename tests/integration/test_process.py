@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import signal
 from typing import Any
 
 import pytest
@@ -243,8 +244,13 @@ def test_pid_1_and_its_session(container: Container) -> None:
 
 
 @pytest.mark.parametrize("verb", ["run", "create"])
-def test_the_runtimes_signal_handling_stays_its_own(container: Container, verb: str) -> None:
-    """A Python program ignores SIGPIPE, a foreground `run` blocks what it forwards."""
+def test_the_runtimes_signal_handling_stays_its_own(
+    container: Container, request: pytest.FixtureRequest, verb: str
+) -> None:
+    """A Python program ignores SIGPIPE, a foreground `run` blocks what it forwards, and what its
+    caller ignores is none of the container's business."""
+    before = signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+    request.addfinalizer(lambda: signal.signal(signal.SIGUSR1, before))
     container.args("/bin/grep", "-E", "^Sig(Blk|Ign|Cgt)", "/proc/self/status")
     if verb == "run":
         call = container.run()
