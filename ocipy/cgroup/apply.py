@@ -187,6 +187,19 @@ def _write_dependent_cgroup_files(
         pending = refused
 
 
+_FIELDS = {
+    "memory.limit_in_bytes": "limit",
+    "memory.memsw.limit_in_bytes": "swap",
+    "cpu.cfs_quota_us": "quota",
+    "cpu.cfs_period_us": "period",
+    "cpu.cfs_burst_us": "burst",
+    "cpu.max": "quota",
+    "cpu.max.burst": "burst",
+    "cpu.rt_period_us": "realtimePeriod",
+    "cpu.rt_runtime_us": "realtimeRuntime",
+}
+
+
 def _cannot_write(step: Step, path: str, error: OSError) -> StepError:
     directory, name = os.path.split(path)
     code = error.errno or 0
@@ -209,7 +222,13 @@ def _cannot_write(step: Step, path: str, error: OSError) -> StepError:
         detail = f"unable to set memory limit (current usage: {usage}, peak usage: {peak})"
     elif code == errno.EOPNOTSUPP:
         hint = f"this kernel no longer supports {name}"
-    return StepError(step, "write", code, detail=detail, hint=hint)
+    elif code == errno.EINVAL and name == "cpu.rt_runtime_us":
+        hint = "the cgroups above need as much in their cpu.rt_runtime_us, and begin with 0"
+    refused = StepError(step, "write", code, detail=detail, hint=hint)
+    if isinstance(step, steps.WriteDependentCgroupFiles) and name in _FIELDS:
+        # The step stands for several fields, and has the pointer of the first.
+        refused.pointer = f"{step.source.rpartition('/')[0]}/{_FIELDS[name]}"
+    return refused
 
 
 def _try_read(path: str) -> str:

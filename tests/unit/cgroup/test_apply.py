@@ -295,6 +295,24 @@ def test_dependent_files_that_no_order_satisfies(monkeypatch: pytest.MonkeyPatch
         execute(step)
 
 
+@pytest.mark.parametrize(
+    ("bad", "field"),
+    [("cpu.rt_period_us", "realtimePeriod"), ("cpu.rt_runtime_us", "realtimeRuntime")],
+)
+def test_of_dependent_files_the_field_is_named_that_was_refused(
+    monkeypatch: pytest.MonkeyPatch, bad: str, field: str
+) -> None:
+    kernel(monkeypatch, lambda values, name, value: errno.EINVAL if name == bad else 0)
+    step = steps.WriteDependentCgroupFiles(
+        "/linux/resources/cpu/realtimePeriod",
+        paths=["/c/cpu.rt_period_us", "/c/cpu.rt_runtime_us"],
+        values=["1", "2"],
+    )
+    with pytest.raises(StepError, match="EINVAL") as caught:
+        execute(step)
+    assert caught.value.pointer == f"/linux/resources/cpu/{field}"
+
+
 def test_dependent_files_with_another_error(monkeypatch: pytest.MonkeyPatch) -> None:
     kernel(monkeypatch, lambda values, name, value: errno.EBUSY if name == "b" else 0)
     step = steps.WriteDependentCgroupFiles("", paths=["/m/a", "/m/b"], values=["1", "2"])
