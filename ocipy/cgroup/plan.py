@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ocipy.cgroup.facts import CgroupFacts
-    from ocipy.config._generated_types import Config, IdMapping
+    from ocipy.config._generated_types import Config, IdMapping, Resources
     from ocipy.host.facts import HostFacts
     from ocipy.plan.request import CreateRequest
     from ocipy.plan.step import Step
@@ -55,7 +55,7 @@ def plan_create_cgroup(config: Config, host: HostFacts, request: CreateRequest) 
             plan.append(steps.InheritCpuset(SOURCE, path=path, mountpoint=mountpoint))
     homes = Homes(facts, paths)
     if facts.unified is not None and "" in paths:
-        required = _required(config, homes)
+        required = required_controllers(resources, homes)
         # All of v2's are enabled, for whoever looks for their numbers. A hybrid host uses v1.
         enabled = facts.unified.controllers if facts.mode == "v2" else required
         if enabled:
@@ -142,8 +142,8 @@ _CONTROLLERS = (
 )
 
 
-def _required(config: Config, homes: Homes) -> list[str]:
-    resources = config.get("linux", {}).get("resources", {})
+def required_controllers(resources: Resources, homes: Homes) -> list[str]:
+    """Return the controllers of v2 without which these limits cannot be set."""
     cpu = resources.get("cpu", {})
     required = {controller for field, controller in _CONTROLLERS if resources.get(field)}
     if any(cpu.get(field) for field in ("shares", "quota", "period", "burst", "idle")):

@@ -9,6 +9,7 @@ from __future__ import annotations
 from ocipy.cgroup.files import read_file
 from ocipy.cgroup.limits import plan_limits
 from ocipy.cgroup.paths import Homes
+from ocipy.cgroup.plan import required_controllers
 from ocipy.plan import _generated_steps as steps
 
 TYPE_CHECKING = False
@@ -41,6 +42,19 @@ def plan_update(
     """
     homes = Homes(facts, paths)
     plan = plan_limits(resources, homes, "", read_current(paths))
+    required = required_controllers(resources, homes)
+    if required and facts.unified is not None and facts.mode != "v2":
+        # A hybrid host's are enabled when the first limit needs them; pure v2's all at create.
+        plan.insert(
+            0,
+            steps.EnableControllers(
+                "/",
+                path=paths[""],
+                mountpoint=facts.unified.mountpoint,
+                controllers=required,
+                required=required,
+            ),
+        )
     devices = resources.get("devices")
     if devices and (configured is None or devices != configured.get("devices")):
         from ocipy.cgroup.devices import plan_devices

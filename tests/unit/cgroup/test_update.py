@@ -16,7 +16,7 @@ from ocipy.errors import StateError, UsageError
 from ocipy.plan import _generated_steps as steps
 from ocipy.request import Request
 from tests.unit.cgroup.fake_resctrl import FakeResctrl
-from tests.unit.cgroup.hosts import V1, V2, homes, writes
+from tests.unit.cgroup.hosts import HYBRID, V1, V2, homes, writes
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "resources"
 
@@ -129,6 +129,14 @@ def test_devices_are_replaced_if_nobody_knows_them_any_more(facts: Any) -> None:
 def test_the_oom_killer_can_be_enabled_again(disabled: bool, text: str) -> None:
     given = {"memory": {"disableOOMKiller": disabled}}
     assert writes(update(given)) == [("memory.oom_control", text)]
+
+
+def test_a_hybrid_host_enables_what_an_update_needs() -> None:
+    resources = {"hugepageLimits": [{"pageSize": "2MB", "limit": 4}]}
+    enable, *_ = update(resources, HYBRID)
+    assert isinstance(enable, steps.EnableControllers)
+    assert enable.required == ["hugetlb"]
+    assert not any(isinstance(step, steps.EnableControllers) for step in update(resources, V2))
 
 
 def test_nothing_to_do() -> None:
