@@ -36,8 +36,12 @@ def run(request: Request) -> int:
 
             signals = CaughtSignals()
         _start(container)
-    except BaseException:
+    except BaseException as error:
         container.destroy()
+        if isinstance(error, OcipyError) and error.pointer:
+            from ocipy.schema.report import describe_faults
+
+            describe_faults(error, container.bundle.text, container.bundle.config_file)
         raise
     if request.flag("detach"):
         container.lock.release()

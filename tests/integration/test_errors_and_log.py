@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import json
 import os
+import re
 import stat
 from typing import TYPE_CHECKING, Any
 
@@ -172,6 +173,8 @@ def test_programs_that_the_kernel_refuses(container: Container, content: str) ->
     assert call.status not in (0, None)
     text = "exec format error" if "garbage" in content else "no such file or directory"
     assert text in call.err.lower()
+    if container.runtime.is_ocipy:
+        assert re.search(r"config\.json:\d+:\d+, /process/args", call.err)
     assert not container.runtime.holds(container.id)
 
 
