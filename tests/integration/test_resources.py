@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -11,6 +11,9 @@ from tests.integration import leftovers, resource_files
 from tests.integration.containers import Container, wait_until
 from tests.integration.resource_files import PURE_V2
 from tests.probes import missing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 runc_deviates = pytest.mark.runc_deviates
 requires = pytest.mark.requires
@@ -208,8 +211,25 @@ def test_realtime(container: Container) -> None:
     resource_files.check(container, files)
 
 
+@pytest.fixture
+def controllers_as_before() -> Iterator[None]:
+    """Disable in the root cgroup of v2 what a container has enabled."""
+    root = resource_files.ROOT if PURE_V2 else f"{resource_files.ROOT}/unified"
+    file = f"{root}/cgroup.subtree_control"
+    if not os.path.exists(file):
+        yield
+        return
+    with open(file, encoding="utf-8") as stream:
+        before = stream.read().split()
+    yield
+    with open(file, "r+", encoding="utf-8") as stream:
+        enabled = set(stream.read().split()) - set(before)
+        stream.write(" ".join(f"-{name}" for name in sorted(enabled)))
+
+
 @requires("controller:hugetlb")
 @runc_deviates("1.1 looks for the controller in v1 only")
+@pytest.mark.usefixtures("controllers_as_before")
 def test_huge_pages(container: Container) -> None:
     container.linux["resources"] = {"hugepageLimits": [{"pageSize": "2MB", "limit": 4 * MIB}]}
     container.create()
@@ -220,6 +240,7 @@ def test_huge_pages(container: Container) -> None:
         v2 = "" if PURE_V2 else "unified/"
         names = [f"{v2}hugetlb.2MB{rsvd}.max" for rsvd in ("", ".rsvd")]
     resource_files.check(container, dict.fromkeys(names, str(4 * MIB)))
+    container.delete("--force")
 
 
 @requires("cgroup-v1")
