@@ -58,6 +58,7 @@ def _plan_of(request: Request, bundle: Bundle) -> list[Step]:
                 bundle=bundle.path,
                 rootfs=os.path.realpath(os.path.join(bundle.path, config["root"]["path"])),
                 start_fifo=f"{store.root_path(request.root)}/{container_id}/{store.START_FIFO}",
+                report_fifo=f"{store.root_path(request.root)}/{container_id}/{store.REPORT_FIFO}",
                 no_pivot=request.flag("no-pivot"),
                 no_new_keyring=request.flag("no-new-keyring"),
                 cgroup_paths={}

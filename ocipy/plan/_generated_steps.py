@@ -1952,23 +1952,25 @@ class KeepDescriptors(Step):
 class AwaitStart(Step):
     """wait for `start`."""
 
-    __slots__ = ("fifo",)
+    __slots__ = ("fifo", "report")
     operation = "await_start"
     code = 0x0410
     template = "wait for `start`"
     spec = "runtime.md#start"
-    calls = ("openat",)
-    kinds = (("fifo", "fd"),)
+    calls = ("read",)
+    kinds = (("fifo", "fd"), ("report", "fd"))
 
     def __init__(
         self,
         source: str,
         *,
         fifo: HostFd | None,
+        report: HostFd | None,
     ) -> None:
         self.source = source
         self.place = "init"
         self.fifo = fifo
+        self.report = report
 
 
 class SetMemoryPolicy(Step):

@@ -170,8 +170,8 @@ def plan_create(config: Config, host: HostFacts, request: CreateRequest) -> Plan
     plan.steps.append(steps.RecordCreated(""))
 
     if request.start_fifo:
-        fifo = HostFd(request.start_fifo, "fifo")
-        plan.steps.append(steps.AwaitStart("", fifo=fifo))
+        fifo, report = HostFd(request.start_fifo, "fifo"), HostFd(request.report_fifo, "fifo")
+        plan.steps.append(steps.AwaitStart("", fifo=fifo, report=report))
     plan.first_start_step = len(plan.steps)
     add(plan_start(config, host, request, masks, seccomp))
     return plan

@@ -10,6 +10,7 @@ class CreateRequest:
         container_id: as given.
         bundle: absolute path.
         rootfs: absolute path of the root filesystem.
+        report_fifo: path of the fifo through which `start` hears of failures.
         start_fifo: path of the fifo on which init waits for `start`; "" where `run` goes straight
             on.
         no_pivot: move the mount instead of pivot_root(2), for a host on an initramfs.
@@ -36,6 +37,7 @@ class CreateRequest:
         "notify_directory",
         "oci_state",
         "preserve_fds",
+        "report_fifo",
         "rootfs",
         "start_fifo",
         "systemd_cgroup",
@@ -48,6 +50,7 @@ class CreateRequest:
         bundle: str,
         rootfs: str,
         start_fifo: str = "",
+        report_fifo: str = "",
         no_pivot: bool = False,
         no_new_keyring: bool = False,
         preserve_fds: int = 0,
@@ -62,6 +65,7 @@ class CreateRequest:
         self.bundle = bundle
         self.rootfs = rootfs
         self.start_fifo = start_fifo
+        self.report_fifo = report_fifo
         self.no_pivot = no_pivot
         self.no_new_keyring = no_new_keyring
         self.preserve_fds = preserve_fds

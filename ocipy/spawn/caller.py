@@ -25,6 +25,8 @@ def inherited_fds(request: Request) -> tuple[int, int]:
     if text.isdigit() and os.environ.get("LISTEN_PID", str(os.getpid())) == str(os.getpid()):
         listen_fds = int(text)
     preserve_fds = request.number("preserve-fds")
+    if preserve_fds < 0:
+        raise UsageError(f"bad --preserve-fds {preserve_fds}", hint="a number from 0 on")
     for fd in range(3, 3 + listen_fds + preserve_fds):
         try:
             os.fstat(fd)

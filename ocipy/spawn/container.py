@@ -123,6 +123,7 @@ def _make(
         bundle=bundle.path,
         rootfs=record["rootfs"],
         start_fifo="" if start_at_once else f"{root}/{container_id}/{store.START_FIFO}",
+        report_fifo="" if start_at_once else f"{root}/{container_id}/{store.REPORT_FIFO}",
         no_pivot=request.flag("no-pivot"),
         no_new_keyring=request.flag("no-new-keyring"),
         preserve_fds=preserve_fds,

@@ -69,8 +69,8 @@ def _open(step: Step, host_fd: HostFd) -> int:
 
 
 def _open_fifo(path: str) -> int:
-    # O_PATH: to open a fifo for writing waits for a reader, and that is what init shall do.
-    fd = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+    # For both: it has a reader and a writer then, whoever else comes and goes (fifo(7)).
+    fd = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
     if not stat.S_ISFIFO(os.fstat(fd).st_mode):
         os.close(fd)
         raise OSError(errno.EINVAL, "not a fifo", path)

@@ -1,7 +1,8 @@
-"""The host's half of `start`: opens the fifo on which init waits, and hears how it went."""
+"""The host's half of `start`: writes to the fifo on which init waits, and hears how it went."""
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 
@@ -9,7 +10,7 @@ from ocipy.errors import StateError
 from ocipy.spawn import sync
 from ocipy.spawn.failure import init_died, step_failure
 from ocipy.state.process import died_as_init, open_process
-from ocipy.state.store import START_FIFO
+from ocipy.state.store import REPORT_FIFO, START_FIFO
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,14 +31,29 @@ def start_init(directory: ContainerDir, record: StateRecord, config: Config) -> 
     if process is None:
         raise StateError("cannot start a container that has stopped")
     with process:
-        # Reading without waiting: init is about to open the other end, or dead.
-        flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
-        fifo = os.open(START_FIFO, flags, dir_fd=directory.fd)
+        # Without waiting: init has both ends of both open, or is dead.
+        flags = os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
+        report = os.open(REPORT_FIFO, os.O_RDONLY | flags, dir_fd=directory.fd)
         try:
-            _hear(fifo, process.pidfd, record, config)
+            _let_go(directory, flags)
+            _hear(report, process.pidfd, record, config)
         finally:
-            os.close(fifo)
-    os.unlink(START_FIFO, dir_fd=directory.fd)
+            os.close(report)
+    for name in (START_FIFO, REPORT_FIFO):
+        os.unlink(name, dir_fd=directory.fd)
+
+
+def _let_go(directory: ContainerDir, flags: int) -> None:
+    try:
+        fifo = os.open(START_FIFO, os.O_WRONLY | flags, dir_fd=directory.fd)
+    except OSError as error:
+        if error.errno != errno.ENXIO:  # fifo(7): nobody has it open for reading
+            raise
+        raise StateError("cannot start a container that has stopped") from None
+    try:
+        os.write(fifo, b"\0")
+    finally:
+        os.close(fifo)
 
 
 def _hear(fifo: int, pidfd: int, record: StateRecord, config: Config) -> None:

@@ -1,4 +1,4 @@
-"""The conversation with init: fixed-size messages over a SOCK_SEQPACKET pair, then over the fifo.
+"""The conversation with init: fixed-size messages over a SOCK_SEQPACKET pair, then over a fifo.
 
     init                                  host
     MESSAGE_FORKED (pid)                  from now on that one is init; reaps the first
@@ -11,7 +11,7 @@
     end of file                           execve: the program runs; or init died
 
     init, after await_start               start
-    opens the fifo (blocks)               opens the fifo
+    reads a byte of the fifo `start`      writes it
     MESSAGE_FAILED / MESSAGE_TRACE        as above
     end of file                           as above
 

@@ -4,6 +4,7 @@
     ROOT/ID/state.json   the StateRecord, replaced whole by rename(2): readers take no lock
     ROOT/ID/config.json  the accepted config as it was read; exec, update and hooks never need the
                          bundle again, and changing it there changes nothing
+    ROOT/ID/report       fifo; through it `start` hears of failures
     ROOT/ID/start        fifo; exists while the container waits for `start`
 
 Theory of operation. mkdir(2) decides who makes a container. The lock file is made by whoever needs
@@ -43,7 +44,8 @@ if TYPE_CHECKING:
     from ocipy.json_text import Json
     from ocipy.state.record import StateRecord
 
-RECORD, CONFIG, START_FIFO, LOCK = "state.json", "config.json", "start", "lock"
+RECORD, CONFIG, LOCK = "state.json", "config.json", "lock"
+START_FIFO, REPORT_FIFO = "start", "report"
 # A directory, made only where the caller has NOTIFY_SOCKET.
 NOTIFY = "notify"
 
@@ -376,17 +378,15 @@ def save_config(directory: ContainerDir, text: str) -> None:
 
 
 def make_meeting_places(directory: ContainerDir, *, start_fifo: bool, notify: bool) -> None:
-    """Make where init is met later: the fifo of `start`, the directory of the notify socket.
+    """Make where init is met later: the fifos of `start`, the directory of the notify socket.
 
     Raises:
         StateError: there is no room for them.
     """
     try:
         if start_fifo:
-            os.mkfifo(START_FIFO, 0o600, dir_fd=directory.fd)
-            # Init opens it for writing by its descriptor, as the root of a user namespace may be
-            # anybody here; nobody else gets through the directory.
-            os.chmod(START_FIFO, 0o622, dir_fd=directory.fd)
+            for name in (REPORT_FIFO, START_FIFO):
+                os.mkfifo(name, 0o600, dir_fd=directory.fd)
         if notify:
             # Users in the container may be anybody here; the socket is made by `start`.
             os.mkdir(NOTIFY, 0o700, dir_fd=directory.fd)

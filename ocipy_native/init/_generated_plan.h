@@ -364,6 +364,7 @@ struct keep_descriptors_args {
 
 struct await_start_args {
 	int fifo;
+	int report;
 };
 
 struct set_memory_policy_args {
@@ -1236,6 +1237,7 @@ static int run_keep_descriptors(struct init_ctx *ctx, const union op_args *args,
 static int decode_await_start(struct cursor *cursor, union op_args *args)
 {
 	args->await_start.fifo = cursor_fd(cursor);
+	args->await_start.report = cursor_fd(cursor);
 	return cursor_end(cursor);
 }
 

@@ -40,7 +40,7 @@ struct step_report {
 
 struct init_ctx {
 	int sync_fd;	 /* to the host; -1 once start has taken over */
-	int report_fd;	 /* where failures go: sync_fd, then the start fifo */
+	int report_fd;	 /* where failures go: sync_fd, then the fifo `report` */
 	int rootfs_fd;	 /* root of the container's file system, O_PATH; -1 before it is bound */
 	int proc_fd;	 /* the host's /proc, checked; -1 when not open */
 	int label_fd;	 /* attr/exec of this thread, for the LSM label */

@@ -168,28 +168,29 @@ static void close_context_fds(struct init_ctx *ctx)
 }
 
 /*
- * Opening a fifo for writing blocks until somebody opens it for reading: `start` does. From here on
- * it is `start` that hears of failures, and the end of file at execve that tells it of success.
+ * Both fifos were opened by the host, for reading and writing: so the one has a writer, ourselves,
+ * and read(2) waits for a byte instead of meeting the end of the file; and writing to the other never
+ * fails for want of a reader. From here on it is `start` that hears of failures, and the end of file at
+ * execve that tells it of success. Nothing else of the host's stays open while we wait.
  */
 int op_await_start(struct init_ctx *ctx, const struct await_start_args *args,
 		   struct step_report *report)
 {
-	char name[DECIMAL_SIZE];
-	AUTO_CLOSE int fds = sys_openat(ctx->proc_fd, "self/fd", O_PATH | O_DIRECTORY, 0);
-	int rc;
+	ssize_t got;
+	char byte;
 
-	if (fds < 0)
-		return fail(report, CALL_OPENAT, fds);
-	/* While we wait, nothing of the host's stays open but the fifo and this directory. */
+	(void)report;
 	close_context_fds(ctx);
 	close(ctx->sync_fd);
 	ctx->sync_fd = -1;
+	ctx->report_fd = args->report;
+	fcntl(args->report, F_SETFD, FD_CLOEXEC);
 	do {
-		rc = sys_openat(fds, decimal(name, (unsigned int)args->fifo), O_WRONLY, 0);
-	} while (rc == -EINTR);
-	if (rc < 0)
-		_exit(1); /* nobody to tell: the host has gone, start has not come */
-	ctx->report_fd = rc;
+		got = read(args->fifo, &byte, 1);
+	} while (got < 0 && errno == EINTR);
+	if (got != 1)
+		_exit(1);
+	close(args->fifo);
 	return 0;
 }
 

@@ -28,10 +28,13 @@ def test_a_created_container_holds_less_than_256_kib(container: Container) -> No
 
 @pytest.mark.runc_deviates("runc waits with more than a fifo open")
 def test_nothing_of_the_host_is_open_while_it_waits(container: Container) -> None:
-    """Standard streams, the fifo, and what it takes to open that."""
+    """Standard streams and the fifos of `start`; not even a directory to open them by."""
+    # A masked directory is covered by a file system that init keeps for the next one.
+    container.linux["maskedPaths"] = ["/proc/acpi", "/sys/firmware"]
     container.create()
     directory = f"/proc/{container.pid}/fd"
     open_files = {int(fd): os.readlink(f"{directory}/{fd}") for fd in os.listdir(directory)}
     others = {path for fd, path in open_files.items() if fd > 2}
-    allowed = {f"/{container.pid}/fd", f"{container.runtime.root}/{container.id}/start"}
+    place = f"{container.runtime.root}/{container.id}"
+    allowed = {f"{place}/start", f"{place}/report"}
     assert others <= allowed, open_files

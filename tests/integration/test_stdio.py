@@ -251,3 +251,8 @@ def test_run_waits_only_for_the_containers_process(container: Container) -> None
 def test_foreground_run_as_pid_1_of_nothing_leaves_no_zombie(container: Container) -> None:
     container.script("(sleep 0.05; echo late) & echo early; wait")
     assert container.run().out == "early\nlate\n"
+
+
+@pytest.mark.runc_deviates("runc takes it for none")
+def test_a_negative_number_of_descriptors(container: Container) -> None:
+    container.run("--preserve-fds", "-1", check=False).failed("bad --preserve-fds -1")
