@@ -78,6 +78,12 @@ _MOUNT_HINTS = {
     "cgroup2": "with a user namespace, cgroup2 takes a cgroup namespace made with it",
 }
 
+# Why execve(2) refuses a file that has been found.
+_EXEC_HINTS = {
+    errno.ENOEXEC: "built for another architecture, or a script without #!?",
+    errno.ENOENT: "the interpreter that it names, after #! or as its loader, is not there",
+}
+
 
 def step_failure(step: Step, message: Message) -> OcipyError:
     """Return the error that says what init reported about a step."""
@@ -87,9 +93,7 @@ def step_failure(step: Step, message: Message) -> OcipyError:
         return OcipyError(
             EXEC_FAILED.format(name=step.argv[0], why=os.strerror(message.error).lower()),
             pointer=step.source,
-            hint="built for another architecture, or a script without #!?"
-            if message.error == errno.ENOEXEC
-            else "",
+            hint=_EXEC_HINTS.get(message.error, ""),
         )
     call = steps.CALLS[message.call] if message.call < len(steps.CALLS) else "?"
     if isinstance(step, steps.RunHook):

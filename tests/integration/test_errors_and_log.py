@@ -174,7 +174,8 @@ def test_programs_that_the_kernel_refuses(container: Container, content: str) ->
     text = "exec format error" if "garbage" in content else "no such file or directory"
     assert text in call.err.lower()
     if container.runtime.is_ocipy:
-        assert re.search(r"config\.json:\d+:\d+, /process/args", call.err)
+        hint = "architecture" if "garbage" in content else "interpreter"
+        assert re.search(rf"config\.json:\d+:\d+, /process/args.*{hint}", call.err)
     assert not container.runtime.holds(container.id)
 
 
