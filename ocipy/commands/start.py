@@ -47,12 +47,17 @@ def run(request: Request) -> int:
                 from ocipy.spawn.hooks import run_hooks
 
                 run_hooks(config, "poststart", oci_state(record, "running", record["pid"]))
-        except HookError:
-            # Spec (runtime.md#lifecycle): stop the container, continue the lifecycle at step 12.
-            try:
-                destroy(lock, record)
-            except OcipyError as error:
-                log.warning(f"while cleaning up: {error}")
+        except OcipyError as failure:
+            if failure.pointer:
+                from ocipy.schema.report import describe_faults
+
+                describe_faults(failure, store.config_text(directory), store.CONFIG)
+            if isinstance(failure, HookError):
+                # Spec (runtime.md#lifecycle): stop the container, go on at step 12.
+                try:
+                    destroy(lock, record)
+                except OcipyError as error:
+                    log.warning(f"while cleaning up: {error}")
             raise
     # Without the lock: until a container says that it is ready, others may look after it.
     process = open_process(record["pid"], record["startTicks"]) if notify else None

@@ -395,6 +395,14 @@ def make_meeting_places(directory: ContainerDir, *, start_fifo: bool, notify: bo
         raise _not_written(directory.path, error) from None
 
 
+def config_text(directory: ContainerDir) -> str:
+    """Return the accepted config as its file was written. Raises RecordError: it is missing."""
+    try:
+        return _read(directory, CONFIG)
+    except (ValueError, OSError) as error:
+        raise RecordError(f"cannot read {directory.path}/{CONFIG}: {error}") from None
+
+
 def load_config(directory: ContainerDir) -> dict[str, object]:
     """Return the config that was accepted when the container was made.
 
@@ -402,8 +410,8 @@ def load_config(directory: ContainerDir) -> dict[str, object]:
         RecordError: it is missing or damaged.
     """
     try:
-        config = loads(_read(directory, CONFIG))
-    except (ValueError, OSError) as error:
+        config = loads(config_text(directory))
+    except ValueError as error:
         raise RecordError(f"cannot read {directory.path}/{CONFIG}: {error}") from None
     if not isinstance(config, dict):
         raise RecordError(f"cannot read {directory.path}/{CONFIG}: it is not an object")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import time
 from typing import TYPE_CHECKING, Any
@@ -56,7 +57,9 @@ def test_failure_of_start_container(container: Container, hooks: Hooks) -> None:
     hooks.add("poststart")
     hooks.add("poststop")
     container.script("echo ran").create()
-    container.start(check=False).failed("hook")
+    call = container.start(check=False).failed("hook")
+    if container.runtime.is_ocipy:
+        assert re.search(r"config\.json:\d+:\d+, /hooks/startContainer/0", call.err)
     assert container.created.out == ""
     assert hooks.order == ["bad", "poststop"]
     assert not container.runtime.holds(container.id)
