@@ -247,7 +247,7 @@ def test_a_terminal_that_hangs_up(container: Container) -> None:
 def test_only_output_is_a_terminal(container: Container, tty: OwnTerminal) -> None:
     """Lines end as the container's terminal has ended them, and Ctrl-C still works."""
     container.process["terminal"] = True
-    container.script("stty size; trap 'echo caught; exit 5' INT; while :; do sleep 0.01; done")
+    container.script("trap 'echo caught; exit 5' INT; stty size; while :; do sleep 0.01; done")
     container.bundle.write()
     read_end, write_end = os.pipe()
     call = container.runtime.begin(
