@@ -85,7 +85,37 @@ class Engine:
         return done.returncode, (done.stdout + done.stderr).strip()
 
 
-class Docker(Engine):
+class DockerLike(Engine):
+    """What docker and podman have the same words for; `program` is the client."""
+
+    program: str
+
+    def _run(self, name: str) -> tuple[str, ...]:
+        """Return the command line of `run`, up to the name."""
+        raise NotImplementedError
+
+    def interactive(self, name: str, *command: str) -> Dialogue:
+        return self.room.talk(*self._run(name), "-it", "--rm", IMAGE, *command)
+
+    def run(self, name: str, *command: str) -> tuple[int, str]:
+        return self._result(*self._run(name), "--rm", IMAGE, *command)
+
+    def start_detached(self, name: str, *command: str) -> None:
+        self.room.run(*self._run(name), "-d", IMAGE, *command, check=True)
+
+    def exec(self, name: str, *command: str) -> tuple[int, str]:
+        return self._result(self.program, "exec", name, *command)
+
+    def logs(self, name: str) -> str:
+        return self.room.output(self.program, "logs", name)
+
+    def stop(self, name: str) -> int:
+        self.room.run(self.program, "stop", "-t", "20", name, check=True)
+        return int(self.room.output(self.program, "inspect", "-f", "{{.State.ExitCode}}", name))
+
+
+class Docker(DockerLike):
+    program = "docker"
     programs = ("docker", "dockerd", "containerd", "containerd-shim-runc-v2")
 
     def __init__(self, directory: str, runtime: str, tag: str) -> None:
@@ -125,25 +155,6 @@ class Docker(Engine):
         shell = f"tar -C {rootfs} -c . | docker import -c 'CMD [\"sh\"]' - {IMAGE}"
         self.room.run("bash", "-o", "pipefail", "-c", shell, check=True)
 
-    def interactive(self, name: str, *command: str) -> Dialogue:
-        return self.room.talk(*self._run(name), "-it", "--rm", IMAGE, *command)
-
-    def run(self, name: str, *command: str) -> tuple[int, str]:
-        return self._result(*self._run(name), "--rm", IMAGE, *command)
-
-    def start_detached(self, name: str, *command: str) -> None:
-        self.room.run(*self._run(name), "-d", IMAGE, *command, check=True)
-
-    def exec(self, name: str, *command: str) -> tuple[int, str]:
-        return self._result("docker", "exec", name, *command)
-
-    def logs(self, name: str) -> str:
-        return self.room.output("docker", "logs", name)
-
-    def stop(self, name: str) -> int:
-        self.room.run("docker", "stop", "-t", "20", name, check=True)
-        return int(self.room.output("docker", "inspect", "-f", "{{.State.ExitCode}}", name))
-
     def remove(self, name: str) -> None:
         self.room.run("docker", "rm", "-f", name, check=True)
 
@@ -154,7 +165,8 @@ class Docker(Engine):
         return ("docker", "run", "--network", "none", "--name", name)
 
 
-class Podman(Engine):
+class Podman(DockerLike):
+    program = "podman"
     programs = ("podman", "conmon")
 
     def environment(self) -> dict[str, str]:
@@ -183,25 +195,6 @@ runroot = "{store}/run"
 """)
         shell = f"tar -C {rootfs} -c . | podman import -q -c 'CMD [\"sh\"]' - {IMAGE}"
         self.room.run("bash", "-o", "pipefail", "-c", shell, check=True)
-
-    def interactive(self, name: str, *command: str) -> Dialogue:
-        return self.room.talk(*self._run(name), "-it", "--rm", IMAGE, *command)
-
-    def run(self, name: str, *command: str) -> tuple[int, str]:
-        return self._result(*self._run(name), "--rm", IMAGE, *command)
-
-    def start_detached(self, name: str, *command: str) -> None:
-        self.room.run(*self._run(name), "-d", IMAGE, *command, check=True)
-
-    def exec(self, name: str, *command: str) -> tuple[int, str]:
-        return self._result("podman", "exec", name, *command)
-
-    def logs(self, name: str) -> str:
-        return self.room.output("podman", "logs", name)
-
-    def stop(self, name: str) -> int:
-        self.room.run("podman", "stop", "-t", "20", name, check=True)
-        return int(self.room.output("podman", "inspect", "-f", "{{.State.ExitCode}}", name))
 
     def remove(self, name: str) -> None:
         self.room.run("podman", "rm", "-f", "-t", "0", name, check=True)
