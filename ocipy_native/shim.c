@@ -231,8 +231,3 @@ int ocipy_setns(int fd, int clone_flag)
 {
 	return result(setns(fd, clone_flag));
 }
-
-int ocipy_sched_setaffinity(int pid, const void *mask, size_t length)
-{
-	return result(syscall(SYS_sched_setaffinity, pid, length, mask));
-}

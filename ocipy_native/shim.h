@@ -45,6 +45,5 @@ int ocipy_prlimit(int pid, int resource, uint64_t soft, uint64_t hard);
 int ocipy_prctl(int option, unsigned long argument);
 /* setns(2) of the calling thread, for network devices and hooks of other network namespaces. */
 int ocipy_setns(int fd, int clone_flag);
-int ocipy_sched_setaffinity(int pid, const void *mask, size_t length);
 
 #endif

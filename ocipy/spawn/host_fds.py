@@ -12,6 +12,7 @@ import stat
 
 from ocipy.errors import OcipyError, StepError
 from ocipy.sys import native
+from ocipy.sys.fd import write_proc_file
 from ocipy.sys.mount_constants import AT_RECURSIVE, IDMAP_RECURSIVE
 
 TYPE_CHECKING = False
@@ -135,7 +136,7 @@ def _open_userns(host_fd: HostFd) -> int:
     pid, pidfd = clone_userns()
     try:
         for kind, lines in zip(("uid", "gid"), host_fd.mappings, strict=True):
-            _write(f"/proc/{pid}/{kind}_map", "".join(f"{line}\n" for line in lines))
+            write_proc_file(f"/proc/{pid}/{kind}_map", "".join(f"{line}\n" for line in lines))
         return os.open(f"/proc/{pid}/ns/user", os.O_RDONLY | os.O_CLOEXEC)
     finally:
         from _signal import (  # type: ignore[import-not-found, unused-ignore]
@@ -146,14 +147,6 @@ def _open_userns(host_fd: HostFd) -> int:
         pidfd_send_signal(pidfd, SIGKILL)
         os.waitpid(pid, 0)
         os.close(pidfd)
-
-
-def _write(path: str, text: str) -> None:
-    fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
-    try:
-        os.write(fd, text.encode())
-    finally:
-        os.close(fd)
 
 
 _CALLS = {"tree": "open_tree", "char": "open_tree", "block": "open_tree", "userns": "clone3"}

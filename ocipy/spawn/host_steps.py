@@ -7,6 +7,7 @@ import os
 from ocipy.plan import _generated_steps as steps
 from ocipy.spawn.console import send_descriptor
 from ocipy.sys import native
+from ocipy.sys.fd import write_proc_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ class HostSteps:
         if isinstance(step, steps.SetRlimitFromOutside):
             native.prlimit(launch.pid, step.resource, step.soft, step.hard)
         elif isinstance(step, steps.SetOomScoreAdj):
-            _write(f"/proc/{launch.pid}/oom_score_adj", str(step.score))
+            write_proc_file(f"/proc/{launch.pid}/oom_score_adj", str(step.score))
         elif isinstance(step, steps.WriteIdMap):
             from ocipy.spawn.idmap_write import write_id_map
 
@@ -102,11 +103,3 @@ class HostSteps:
         send_descriptor(self.console_socket, launch.terminal_fd, "/dev/ptmx", "the terminal")
         os.close(launch.terminal_fd)
         launch.terminal_fd = -1
-
-
-def _write(path: str, text: str) -> None:
-    fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
-    try:
-        os.write(fd, text.encode())
-    finally:
-        os.close(fd)

@@ -6,18 +6,11 @@ import errno
 import os
 
 from ocipy.errors import StepError
+from ocipy.sys.fd import write_proc_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ocipy.plan import _generated_steps as steps
-
-
-def _write(path: str, text: str) -> None:
-    fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
-    try:
-        os.write(fd, text.encode())
-    finally:
-        os.close(fd)
 
 
 def write_id_map(step: steps.WriteIdMap, pid: int) -> None:
@@ -28,8 +21,8 @@ def write_id_map(step: steps.WriteIdMap, pid: int) -> None:
     """
     try:
         if step.deny_setgroups:
-            _write(f"/proc/{pid}/setgroups", "deny")
-        _write(f"/proc/{pid}/{step.kind}_map", "".join(f"{line}\n" for line in step.lines))
+            write_proc_file(f"/proc/{pid}/setgroups", "deny")
+        write_proc_file(f"/proc/{pid}/{step.kind}_map", "".join(f"{line}\n" for line in step.lines))
     except PermissionError:
         # More than our own id, and no privileges: the setuid helper knows /etc/subuid.
         _run_helper(step, pid)

@@ -22,6 +22,15 @@ def write_all(fd: int, data: bytes) -> None:
             poll.poll()
 
 
+def write_proc_file(path: str, text: str) -> None:
+    """Write to a file of /proc, which takes its value whole, in one write(2)."""
+    fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        os.write(fd, text.encode())
+    finally:
+        os.close(fd)
+
+
 def print_text(text: str) -> None:
     """Write to the standard output as UTF-8, whatever the locale says: state is JSON."""
     write_all(1, text.encode("utf-8", "surrogateescape"))
