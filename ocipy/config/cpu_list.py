@@ -31,6 +31,14 @@ def parse_list(text: str) -> list[int]:
     return sorted(numbers)
 
 
+def bit_mask(numbers: list[int]) -> bytes:
+    """Return the mask of what parse_list() gave, as the kernel reads it: whole words of 64 bits."""
+    if not numbers:
+        return b""
+    size = (numbers[-1] // 64 + 1) * 8
+    return sum(1 << number for number in numbers).to_bytes(size, "little")
+
+
 def list_problem(text: str) -> str:
     """Return what is wrong with a list, "" if nothing is."""
     try:

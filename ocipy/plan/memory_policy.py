@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ocipy.config.cpu_list import parse_list
+from ocipy.config.cpu_list import bit_mask, parse_list
 from ocipy.plan import _generated_steps as steps
 
 TYPE_CHECKING = False
@@ -41,15 +41,7 @@ def plan_memory_policy(config: Config) -> list[Step]:
         steps.SetMemoryPolicy(
             "/linux/memoryPolicy",
             mode=MODES[policy["mode"]] | sum(flags),
-            nodes=_mask(parse_list(text)),
+            nodes=bit_mask(parse_list(text)),
             nodes_text=text or "none",
         )
     ]
-
-
-def _mask(nodes: list[int]) -> bytes:
-    """The kernel reads whole words of 64 bits."""
-    if not nodes:
-        return b""
-    size = (nodes[-1] // 64 + 1) * 8
-    return sum(1 << node for node in nodes).to_bytes(size, "little")

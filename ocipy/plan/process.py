@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from _struct import pack  # type: ignore[import-not-found, unused-ignore]
 
+from ocipy.config.cpu_list import bit_mask, parse_list
 from ocipy.errors import ConfigError, UnsupportedError
 from ocipy.plan import _generated_steps as steps
 from ocipy.sys.constants import CAP_SYS_RESOURCE, RLIMITS
@@ -210,18 +211,13 @@ def parse_cpus(text: str, pointer: str) -> bytes:
     Raises:
         ConfigError: not a list of CPUs, or a number from 65536 on.
     """
-    cpus: set[int] = set()
-    for part in text.replace(" ", "").split(","):
-        first, dash, last = part.partition("-")
-        if not part:
-            continue
-        if not first.isascii() or not first.isdigit() or (dash and not last.isdigit()):
-            raise ConfigError(pointer, f"not a list of CPUs: {text!r}", hint='such as "0-3,7"')
-        low, high = int(first), int(last) if dash else int(first)
-        if low > high or high >= 65536:
-            raise ConfigError(pointer, f"not a range of CPUs: {part!r}")
-        cpus.update(range(low, high + 1))
+    try:
+        cpus = parse_list(text)
+    except ValueError as error:
+        problem = f"not a list of CPUs: {error}"
+        raise ConfigError(pointer, problem, hint='such as "0-3,7"') from None
     if not cpus:
         raise ConfigError(pointer, "an empty list of CPUs")
-    size = (max(cpus) // 64 + 1) * 8
-    return sum(1 << cpu for cpu in cpus).to_bytes(size, "little")
+    if cpus[-1] >= 65536:
+        raise ConfigError(pointer, f"not a CPU: {cpus[-1]}")
+    return bit_mask(cpus)
