@@ -97,6 +97,7 @@ def errno_text(code: int) -> str:
 class StepError(OcipyError):
     """A step failed; C reports three numbers, the sentence is written here, where the plan is.
 
+    `call` may be "", where it is not one call that failed, but something that several make.
     `errno` is positive, or 0 where no system call failed; `detail` is what C could add: a path
     component, a line of the kernel's mount log.
     """
@@ -104,10 +105,8 @@ class StepError(OcipyError):
     def __init__(
         self, step: Step, call: str, code: int, *, detail: str = "", hint: str = ""
     ) -> None:
-        why = f"{call}: {errno_text(code)}" if code else call
-        if detail:
-            why = f"{why}: {detail}" if why else detail
-        super().__init__(f"cannot {step.describe()}: {why}", pointer=step.source, hint=hint)
+        parts = (f"cannot {step.describe()}", call, errno_text(code) if code else "", detail)
+        super().__init__(": ".join(filter(None, parts)), pointer=step.source, hint=hint)
         self.step = step
         self.errno = code
 

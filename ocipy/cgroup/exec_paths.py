@@ -9,7 +9,7 @@ from ocipy.errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from ocipy.cgroup.facts import CgroupFacts
     from ocipy.state.record import CgroupRecord
@@ -49,6 +49,11 @@ def exec_cgroups(record: CgroupRecord | None, options: Sequence[str]) -> dict[st
                 hint=f"it has {', '.join(key or 'cgroup2' for key in paths) or 'none'}",
             )
     return paths
+
+
+def was_made(record: CgroupRecord | None, paths: Mapping[str, str]) -> bool:
+    """Is the v2 directory of `paths` the very one that was made for the container?"""
+    return record is not None and paths.get("") in record["made"]
 
 
 def follow_init(paths: dict[str, str], facts: CgroupFacts, pid: int) -> None:

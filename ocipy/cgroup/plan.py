@@ -3,11 +3,13 @@
 Pure. Theory of operation. Three lists, for three moments:
 
     plan_create_cgroup   before the clone      check, create, enable controllers, limits, devices
-    plan_join_cgroup     while init waits      v1: the pid is written into each hierarchy
+    plan_join_cgroup     while init waits      the pid is written into each hierarchy of v1
     plan_late_limits     after the last fork   a limit on processes that leaves no room for init's
 
 In v2 the process is cloned into its cgroup (clone_into_cgroup_path), so that no moment exists in
-which it runs outside. Limits are in force before the process is.
+which it runs outside. Limits are in force before the process is. Into a cgroup that was there
+before us it is moved as in v1: recent kernels (6.18, not 6.1) kill what is cloned into a cgroup
+whose cgroup.kill was ever written, however long ago.
 """
 
 from __future__ import annotations
@@ -85,13 +87,13 @@ def plan_create_cgroup(config: Config, host: HostFacts, request: CreateRequest) 
 def plan_join_cgroup(config: Config, host: HostFacts, request: CreateRequest) -> list[Step]:
     """Return the steps that put the process, once it is there, into its cgroup of each hierarchy.
 
-    In v2 there is none, as the process is cloned into its cgroup.
+    None where the process is cloned into its cgroup.
     """
+    if clone_into_cgroup_path(config, host, request):
+        return []
     ignore = (*_NO_PERMISSION, "ENOENT") if is_optional(config, host) else ()
     return [
-        steps.JoinCgroup(SOURCE, path=path, ignore=ignore)
-        for path in request.cgroup_paths.values()
-        if host.cgroup.mode != "v2"
+        steps.JoinCgroup(SOURCE, path=path, ignore=ignore) for path in request.cgroup_paths.values()
     ]
 
 
@@ -113,7 +115,9 @@ def clone_into_cgroup_path(config: Config, host: HostFacts, request: CreateReque
 
     It may be missing, or refuse, only if is_optional(): then the clone is done without.
     """
-    return request.cgroup_paths.get("", "") if host.cgroup.mode == "v2" else ""
+    if host.cgroup.mode != "v2" or request.cgroup_existed:
+        return ""
+    return request.cgroup_paths.get("", "")
 
 
 def is_optional(config: Config, host: HostFacts) -> bool:

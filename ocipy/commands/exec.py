@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ocipy import log
-from ocipy.cgroup.exec_paths import exec_cgroups, follow_init
+from ocipy.cgroup.exec_paths import exec_cgroups, follow_init, was_made
 from ocipy.errors import OcipyError
 from ocipy.host.probe import probe_host
 from ocipy.plan.exec import ExecRequest, plan_exec
@@ -47,6 +47,7 @@ def run(request: Request) -> int:
         directory.id,
         pid=record["pid"],
         cgroup_paths=cgroup_paths,
+        cgroup_made=was_made(record.get("cgroup"), cgroup_paths),
         preserve_fds=preserve_fds,
         join_keyring=not record.get("noNewKeyring"),
     )

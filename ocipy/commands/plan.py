@@ -49,6 +49,9 @@ def run(request: Request) -> int:
 def _plan_of(request: Request, bundle: Bundle) -> list[Step]:
     config, host = bundle.config, probe_host()
     container_id = request.text("id")
+    cgroup_paths = {}
+    if request.cgroup_manager != "disabled":
+        cgroup_paths = container_cgroups(config, host, container_id)
     try:
         plan = plan_create(
             config,
@@ -61,9 +64,8 @@ def _plan_of(request: Request, bundle: Bundle) -> list[Step]:
                 report_fifo=f"{store.root_path(request.root)}/{container_id}/{store.REPORT_FIFO}",
                 no_pivot=request.flag("no-pivot"),
                 no_new_keyring=request.flag("no-new-keyring"),
-                cgroup_paths={}
-                if request.cgroup_manager == "disabled"
-                else container_cgroups(config, host, container_id),
+                cgroup_paths=cgroup_paths,
+                cgroup_existed=os.path.isdir(cgroup_paths.get("", "")),
                 oci_state={
                     "ociVersion": config["ociVersion"],
                     "id": container_id,

@@ -40,11 +40,19 @@ class ExecRequest:
         container_id: of the container.
         pid: of its init, on the host; its namespaces are joined.
         cgroup_paths: hierarchies to the absolute directories that the process goes into.
+        cgroup_made: the cgroup v2 directory is the one that was made for the container, and by us.
         preserve_fds: how many descriptors from 3 on it inherits.
         join_keyring: whether the container has a session keyring of its own.
     """
 
-    __slots__ = ("cgroup_paths", "container_id", "join_keyring", "pid", "preserve_fds")
+    __slots__ = (
+        "cgroup_made",
+        "cgroup_paths",
+        "container_id",
+        "join_keyring",
+        "pid",
+        "preserve_fds",
+    )
 
     def __init__(
         self,
@@ -52,12 +60,14 @@ class ExecRequest:
         *,
         pid: int,
         cgroup_paths: Mapping[str, str],
+        cgroup_made: bool = True,
         preserve_fds: int = 0,
         join_keyring: bool = True,
     ) -> None:
         self.container_id = container_id
         self.pid = pid
         self.cgroup_paths = cgroup_paths
+        self.cgroup_made = cgroup_made
         self.preserve_fds = preserve_fds
         self.join_keyring = join_keyring
 
@@ -111,12 +121,13 @@ def plan_exec(config: Config, process: Process, host: HostFacts, request: ExecRe
     affinity = process.get("execCPUAffinity", {})
 
     # Outside: a process that is put into the cgroup before it enters anything.
-    in_v2 = host.cgroup.mode == "v2"
-    plan.cgroup_path = request.cgroup_paths.get("", "") if in_v2 else ""
+    # Only where nobody has written to cgroup.kill yet: see ocipy/cgroup/plan.py.
+    if host.cgroup.mode == "v2" and request.cgroup_made:
+        plan.cgroup_path = request.cgroup_paths.get("", "")
     plan.steps.append(steps.SpawnInit("", clone_flags=0))
     add(_affinity(affinity.get("initial"), "initial"))
     joining: list[Step] = _join_intel_rdt(config, request.container_id)
-    if not in_v2:
+    if not plan.cgroup_path:
         paths = request.cgroup_paths.values()
         joining += [steps.JoinCgroup("", path=path, ignore=()) for path in paths]
     if joining:

@@ -22,12 +22,14 @@ class CreateRequest:
             is ready (sd_notify(3)), absolute; "" where nobody wants to know.
         cgroup_paths: controllers of a hierarchy, comma separated ("" for cgroup v2), to the
             container's absolute directory in it.
+        cgroup_existed: the cgroup v2 directory was there before: somebody else has made it.
         oci_state: the State that hooks get, without pid and status.
         terminal: whether the container process gets a terminal.
     """
 
     __slots__ = (
         "bundle",
+        "cgroup_existed",
         "cgroup_paths",
         "container_id",
         "listen_fd_names",
@@ -59,6 +61,7 @@ class CreateRequest:
         notify_directory: str = "",
         systemd_cgroup: bool = False,
         cgroup_paths: dict[str, str] | None = None,
+        cgroup_existed: bool = False,
         oci_state: dict[str, object] | None = None,
     ) -> None:
         self.container_id = container_id
@@ -74,4 +77,5 @@ class CreateRequest:
         self.notify_directory = notify_directory
         self.systemd_cgroup = systemd_cgroup
         self.cgroup_paths = cgroup_paths or {}
+        self.cgroup_existed = cgroup_existed
         self.oci_state = oci_state or {}

@@ -117,6 +117,10 @@ def _make(
         annotations=config.get("annotations", {}),
     )
     host = probe_host()
+    cgroup_paths = _cgroup_paths(request, config, host, container_id)
+    cgroup = make_record(cgroup_paths, host.cgroup)
+    if cgroup is not None:
+        record["cgroup"] = cgroup
     root = store.root_path(request.root)
     asked = CreateRequest(
         container_id,
@@ -133,15 +137,13 @@ def _make(
             f"{root}/{container_id}/{store.NOTIFY}" if os.environ.get("NOTIFY_SOCKET") else ""
         ),
         systemd_cgroup=request.systemd_cgroup,
-        cgroup_paths=_cgroup_paths(request, config, host, container_id),
+        cgroup_paths=cgroup_paths,
+        cgroup_existed=cgroup is not None and cgroup_paths.get("") not in (None, *cgroup["made"]),
         oci_state=oci_state(record, "creating", 0),
     )
     plan = plan_create(config, host, asked)
     for warning in plan.warnings:
         log.warning(_place(*warning))
-    cgroup = make_record(asked.cgroup_paths, host.cgroup)
-    if cgroup is not None:
-        record["cgroup"] = cgroup
     if "intelRdt" in config.get("linux", {}):
         from ocipy.cgroup import resctrl
 

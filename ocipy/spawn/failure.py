@@ -118,7 +118,7 @@ def host_step_failure(step: Step, error: OSError) -> OcipyError:
     code = error.errno or 0
     detail = str(error.filename) if error.filename else ""
     # Of a pair like open and write it is mostly the last; execveat fails in init, which then ends.
-    call = "clone3" if isinstance(step, steps.SpawnInit) else step.calls[-1]
+    call = "clone3" if isinstance(step, steps.SpawnInit) else "".join(step.calls[-1:])
     hint = _HINTS.get((step.operation, code), "")
     return StepError(step, call, code, detail=detail, hint=hint)
 

@@ -58,6 +58,14 @@ def test_v2() -> None:
     assert clone_into_cgroup_path(PLAIN, host(V2), request(PLAIN, V2)) == "/cg/a/b"
 
 
+def test_v2_moves_the_process_into_a_cgroup_that_was_there_before() -> None:
+    asked = request(PLAIN, V2)
+    asked.cgroup_existed = True
+    assert clone_into_cgroup_path(PLAIN, host(V2), asked) == ""
+    joins = plan_join_cgroup(PLAIN, host(V2), asked)
+    assert [getattr(step, "path", "") for step in joins] == ["/cg/a/b"]
+
+
 def test_v1() -> None:
     plan = create(PLAIN, V1)
     made = [step.path for step in plan if isinstance(step, steps.CreateCgroup)]
