@@ -128,6 +128,7 @@ def _report(error: OcipyError) -> None:
         location=error.location,
         hint=error.hint,
         details=error.details,
+        code=error.code,
     )
 
 
@@ -143,7 +144,7 @@ def _report_bug(error: Exception) -> None:
         what = f"{name}{errno_text(error.errno or 0)}"
         if error.errno in _NOT_OUR_FAULT:
             hint = "'ocipy --debug' logs where it happened"
-    log.failure(f"unexpected error: {what}", pointer="", location="", hint=hint)
+    log.failure(f"unexpected error: {what}", pointer="", location="", hint=hint, code="E900")
 
 
 def _log_traceback(error: Exception) -> None:

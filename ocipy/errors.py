@@ -30,10 +30,12 @@ class OcipyError(Exception):
     `location` is where in which file that value stands, such as `config.json:12:7`, and `details`
     are lines for people that say it all, the place in the file marked; whoever still has the text
     sets them (ocipy.schema.report). `warnings`, pairs of a pointer and a sentence, are what else
-    there is to say about a config that was refused.
+    there is to say about a config that was refused. `code` is what `ocipy help CODE` explains
+    (ocipy.error_codes); it never changes its meaning.
     """
 
     exit_code = 1
+    code = "E100"
 
     def __init__(self, message: str, *, pointer: str = "", hint: str = "") -> None:
         super().__init__(message)
@@ -47,6 +49,8 @@ class OcipyError(Exception):
 class UsageError(OcipyError):
     """The command line is wrong; `hint` says what was meant, or which help to read."""
 
+    code = "E110"
+
     def __init__(self, message: str, *, hint: str = "", exit_code: int = 1) -> None:
         super().__init__(message, hint=hint)
         self.exit_code = exit_code
@@ -59,6 +63,8 @@ class ConfigError(OcipyError):
     that is not JSON, and for a name rather than its value; else it is -1.
     """
 
+    code = "E200"
+
     def __init__(self, pointer: str, problem: str, *, hint: str = "", offset: int = -1) -> None:
         super().__init__(problem, pointer=pointer, hint=hint)
         self.offset = offset
@@ -66,6 +72,8 @@ class ConfigError(OcipyError):
 
 class ConfigFaults(ConfigError):
     """Several values break rules; `faults` holds one ConfigError for each, in file order."""
+
+    code = "E201"
 
     def __init__(self, faults: list[ConfigError]) -> None:
         super().__init__("", "")
@@ -84,9 +92,13 @@ class ConfigFaults(ConfigError):
 class UnsupportedError(ConfigError):
     """The value is valid; the message names what the kernel lacks, and which version has it."""
 
+    code = "E210"
+
 
 class StateError(OcipyError):
     """The container is absent, present, or in a status that forbids the command."""
+
+    code = "E300"
 
 
 def errno_text(code: int) -> str:
@@ -102,6 +114,8 @@ class StepError(OcipyError):
     component, a line of the kernel's mount log.
     """
 
+    code = "E400"
+
     def __init__(
         self, step: Step, call: str, code: int, *, detail: str = "", hint: str = ""
     ) -> None:
@@ -113,3 +127,5 @@ class StepError(OcipyError):
 
 class HookError(OcipyError):
     """A hook failed: could not start, ended with a status other than 0, or ran out of time."""
+
+    code = "E500"

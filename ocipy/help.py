@@ -47,6 +47,11 @@ def print_help(request: Request) -> int:
     if name == "help" and not request.options.get("help"):
         print_text(_overview())
         return 0
+    if name == "errors" or (name[:1] in "Ee" and name[1:].isdigit()):
+        from ocipy.error_codes import describe_code, list_codes
+
+        print_text(list_codes() if name == "errors" else describe_code(name.upper()))
+        return 0
     command = find_command(name)
     if command is None:
         raise UsageError(f"No help topic for {name!r}", hint="see 'ocipy --help'", exit_code=3)
@@ -71,7 +76,10 @@ def _overview() -> str:
     lines += _columns((c.name, c.summary) for c in COMMANDS if is_available(c.name))
     lines += ["", "Global options:"]
     lines += _option_lines(GLOBAL_OPTIONS)
-    lines += ["", "'ocipy <command> --help' describes a command."]
+    lines += [
+        "",
+        "'ocipy <command> --help' describes a command, 'ocipy help errors' the error codes.",
+    ]
     return "\n".join(lines) + "\n"
 
 

@@ -75,21 +75,29 @@ class Log:
                 self._write("warning", message, {})
 
     def failure(
-        self, message: str, *, pointer: str, location: str, hint: str, details: str = ""
+        self,
+        message: str,
+        *,
+        pointer: str,
+        location: str,
+        hint: str,
+        details: str = "",
+        code: str = "",
     ) -> None:
         """Write the one error record of a command that failed.
 
         `location` (`config.json:12:7`) and `pointer` (`/mounts/3`) say which value of the config
         asked for what failed; each may be "". People on a terminal are shown `details` in place of
-        all of them, if there are any: lines that mark the place in the file.
+        all of them, if there are any: lines that mark the place in the file. `code` is what
+        `ocipy help` explains.
         """
         warnings, self.warnings = self.warnings, []
         # Everything that only shows `msg`, such as docker, must show the way out as well. Places
         # and hints follow the message, so that texts which clients search for stay as they are.
         place = ", ".join(part for part in (location, pointer) if part)
         sentence = message + (f" ({place})" if place else "") + (f"; {hint}" if hint else "")
-        fields = {"pointer": pointer, "location": location, "hint": hint} if self.as_json else {}
-        record = {name: value for name, value in fields.items() if value}
+        fields = {"code": code, "pointer": pointer, "location": location, "hint": hint}
+        record = {name: value for name, value in fields.items() if value and self.as_json}
         if warnings:
             record["warnings"] = "; ".join(warnings)
 
@@ -100,6 +108,7 @@ class Log:
             lines.append(f"ocipy: {details or message}")
             lines += [f"    at {place}"] if place and not details else []
             lines += [f"    hint: {hint}"] if hint and not details else []
+            lines += [f"    more: ocipy help {code}"] if code else []
             self._write_stderr("\n".join(lines) + "\n")
         elif self.fd != STDERR:
             self._write_stderr(sentence + "\n")

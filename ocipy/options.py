@@ -188,7 +188,13 @@ COMMANDS = (
         Option("l3-cache-schema", TEXT, "SCHEMA", "Intel RDT: L3 cache allocation"),
         Option("mem-bw-schema", TEXT, "SCHEMA", "Intel RDT: memory bandwidth"),
         Option("cpu-idle", TEXT, "0|1", "1: give CPU time only when nobody else wants it"))),
-    Command("events", "print resource usage and out-of-memory events", _ID, 1, 1, (
+    Command("wait", "wait until a container has ended, and print its exit code", _ID, 1, 1, (
+        Option("format", TEXT, "FORMAT", "text or json", default="text"),
+        Option("timeout", TEXT, "DURATION", "give up after this time, such as 30s"))),
+    Command("events", "print resource usage and out-of-memory events",
+            f"{_ID} | --lifecycle [{_ID}]", 0, 1, (
+        Option("lifecycle", FLAG, "", "print what happens to the container instead: created, "
+               "started, paused, resumed, oom, exit, deleted; without an id, to all containers"),
         Option("interval", TEXT, "DURATION", "time between two reports", default="5s"),
         Option("stats", FLAG, "", "print one report and end"))),
     Command("spec", "write a config.json to start from", "", 0, 0, (
@@ -216,7 +222,8 @@ COMMANDS = (
         Option("tcp-close", FLAG, "", "close restored TCP connections"),
         Option("lsm-profile", TEXT, "TYPE:NAME", "restore with this LSM profile"),
         Option("lsm-mount-context", TEXT, "CONTEXT", "restore with this LSM mount context"))),
-    Command("help", "show help for ocipy or for a command", "[command]", 0, 1),
+    Command("help", "show help for ocipy, for a command, or for an error code",
+            "[command | code | errors]", 0, 1),
 )  # fmt: skip
 
 

@@ -11,6 +11,8 @@
 #include <errno.h>
 #include <linux/seccomp.h>
 #include <seccomp.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -39,6 +41,18 @@ uint32_t ocipy_seccomp_native_arch(void)
 int ocipy_seccomp_syscall_number(uint32_t arch, const char *name)
 {
 	return seccomp_syscall_resolve_name_arch(arch, name);
+}
+
+/* The name of system call @number on `arch` into @name of @size bytes; -ENOENT if libseccomp has none. */
+int ocipy_seccomp_syscall_name(uint32_t arch, int number, char *name, size_t size)
+{
+	char *found = seccomp_syscall_resolve_num_arch(arch, number);
+	size_t length = found ? strlen(found) : 0;
+
+	if (length > 0 && length < size)
+		memcpy(name, found, length + 1);
+	free(found);
+	return length > 0 && length < size ? (int)length : -ENOENT;
 }
 
 /*

@@ -1,6 +1,7 @@
 #ifndef OCIPY_SHIM_SECCOMP_H
 #define OCIPY_SHIM_SECCOMP_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 /* One condition on an argument: `compare` is enum scmp_compare. */
@@ -22,6 +23,7 @@ struct ocipy_seccomp_rule {
 uint32_t ocipy_seccomp_version(void);
 uint32_t ocipy_seccomp_native_arch(void);
 int ocipy_seccomp_syscall_number(uint32_t arch, const char *name);
+int ocipy_seccomp_syscall_name(uint32_t arch, int number, char *name, size_t size);
 int ocipy_seccomp_probe_flags(uint32_t flags);
 int ocipy_seccomp_export(int fd, uint32_t default_action, uint32_t optimize, const uint32_t *archs,
 			 uint32_t arch_count, const struct ocipy_seccomp_rule *rules,

@@ -88,7 +88,7 @@ ANYWHERE = {
     "ocipy.sys",
     "ocipy.timestamp",
 }
-COMMAND_LINE = {"ocipy.arguments", "ocipy.help", "ocipy.options"}
+COMMAND_LINE = {"ocipy.arguments", "ocipy.error_codes", "ocipy.help", "ocipy.options"}
 STAGES = {f"ocipy.{stage}" for stage in "bundle schema config host plan cgroup spawn state".split()}
 
 # Which others a package or module may import, beside itself and ANYWHERE, in the order in which a
@@ -112,7 +112,9 @@ MAY_IMPORT = {
     "ocipy.spawn.exec_process": STAGES,
     "ocipy.spawn.start": {"ocipy.config", "ocipy.host", "ocipy.plan", "ocipy.spawn", "ocipy.state"},
     "ocipy.state": {"ocipy.config", "ocipy.host", "ocipy.cgroup", "ocipy.spawn"},
-    "ocipy.commands": STAGES | {"ocipy._generated_build"},
+    # Reads all of it, and is read by commands alone.
+    "ocipy.observe": STAGES,
+    "ocipy.commands": STAGES | {"ocipy.observe", "ocipy._generated_build"},
     "ocipy.cli": {*COMMAND_LINE, "ocipy.commands"},
     "ocipy.__main__": {"ocipy.cli"},
 }

@@ -19,6 +19,20 @@ if TYPE_CHECKING:
     from typing import Self
 
 
+def memory_events_file(paths: Mapping[str, str]) -> str:
+    """Return the file whose `oom_kill` counts what was killed for want of memory; "" for none."""
+    for names, path in paths.items():
+        if "memory" in names.split(","):
+            return f"{path}/memory.oom_control"
+    return f"{paths['']}/memory.events" if "" in paths else ""
+
+
+def oom_kills(paths: Mapping[str, str]) -> int:
+    """Return how many processes the kernel has killed for want of memory; 0 where unknown."""
+    path = memory_events_file(paths)
+    return (read_key(path, "oom_kill") or 0) if path else 0
+
+
 class OomWatch:
     """Tells when the container runs out of memory. A context manager."""
 
@@ -33,7 +47,7 @@ class OomWatch:
         self._poll = select.poll()
         self._watched = self._eventfd = -1
         memory = next((p for names, p in paths.items() if "memory" in names.split(",")), "")
-        self._file = f"{memory}/memory.oom_control" if memory else f"{paths['']}/memory.events"
+        self._file = memory_events_file({"memory": memory} if memory else {"": paths[""]})
         self._watched = os.open(self._file, os.O_RDONLY | os.O_CLOEXEC)
         if memory:
             self._eventfd = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
@@ -60,14 +74,32 @@ class OomWatch:
         while (left := until - time.monotonic()) > 0:
             if not self._poll.poll(left * 1000):
                 return False
-            if self._eventfd >= 0:
-                os.eventfd_read(self._eventfd)
-                return os.path.exists(self._file)
-            # Other lines of the file change as well, with every limit that is hit.
-            kills = read_key(self._file, "oom_kill")
-            if kills is None or kills > self._kills:
-                self._kills = kills or 0
-                return kills is not None
-            # A file is readable until it is read through the polled descriptor.
-            os.pread(self._watched, 4096, 0)
+            told = self._take()
+            if told is not None:
+                return told
         return False
+
+    @property
+    def polled(self) -> tuple[int, int]:
+        """The descriptor and the events by which poll(2) learns that take() has news."""
+        if self._eventfd >= 0:
+            return self._eventfd, select.POLLIN
+        return self._watched, select.POLLPRI
+
+    def take(self) -> bool:
+        """Whether it has run out of memory since the last time; does not wait."""
+        return bool(self._poll.poll(0)) and bool(self._take())
+
+    def _take(self) -> bool | None:
+        """Take what has been told: True for out of memory, False for the end, None for neither."""
+        if self._eventfd >= 0:
+            os.eventfd_read(self._eventfd)
+            return os.path.exists(self._file)
+        # Other lines of the file change as well, with every limit that is hit.
+        kills = read_key(self._file, "oom_kill")
+        if kills is None or kills > self._kills:
+            self._kills = kills or 0
+            return kills is not None
+        # A file is readable until it is read through the polled descriptor.
+        os.pread(self._watched, 4096, 0)
+        return None

@@ -1,7 +1,7 @@
 """`ocipy events [--stats] [--interval DURATION] ID`: resource usage and out-of-memory events.
 
 One JSON object on each line, as runc prints them; until the container has stopped, or once with
---stats.
+--stats. With --lifecycle, what happens to a container, or to all of them, until they are deleted.
 """
 
 from __future__ import annotations
@@ -26,6 +26,13 @@ _SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0
 
 
 def run(request: Request) -> int:
+    if request.flag("lifecycle"):
+        return _print_lifecycle(request)
+    if not request.args:
+        raise UsageError(
+            '"events" requires exactly 1 argument(s)',
+            hint="usage: ocipy events <container-id>; with --lifecycle the id may be left out",
+        )
     directory = store.find(store.root_path(request.root), request.args[0])
     record = store.load_record(directory)
     interval_seconds = parse_duration(request.text("interval"))
@@ -39,6 +46,15 @@ def run(request: Request) -> int:
         _print_stats(directory.id, cgroup)
     else:
         _follow(directory, cgroup, interval_seconds)
+    return 0
+
+
+def _print_lifecycle(request: Request) -> int:
+    from ocipy.observe.lifecycle import follow_lifecycle
+
+    container_id = request.args[0] if request.args else ""
+    for event in follow_lifecycle(store.root_path(request.root), container_id):
+        print_text(dumps(event) + "\n")
     return 0
 
 
@@ -76,7 +92,7 @@ def _print_stats(container_id: str, cgroup: CgroupRecord) -> None:
     print_text(dumps(stats) + "\n")
 
 
-def parse_duration(text: str) -> float:
+def parse_duration(text: str, option: str = "interval") -> float:
     """Return the seconds of a duration as Go writes it: "5s", "1m30s", "250ms".
 
     Raises:
@@ -92,9 +108,9 @@ def parse_duration(text: str) -> float:
             seconds += float(number) * _SECONDS[unit]
         except (KeyError, ValueError):
             raise UsageError(
-                f'invalid value "{text}" for flag -interval: not a duration',
+                f'invalid value "{text}" for flag -{option}: not a duration',
                 hint="a duration reads '5s', '1m30s' or '250ms'",
             ) from None
     if seconds <= 0:
-        raise UsageError("duration interval must be greater than 0")
+        raise UsageError(f"duration {option} must be greater than 0")
     return seconds

@@ -78,7 +78,7 @@ def run(request: Request) -> int:
             require_allowed("exec", STOPPED, directory.id)
         tell_caller(request, launch)
         if not request.flag("detach"):
-            from ocipy.spawn.foreground import CaughtSignals, wait_in_foreground
+            from ocipy.spawn.foreground import CaughtSignals, exit_status, wait_in_foreground
 
             signals = CaughtSignals()
         launch.go()
@@ -98,4 +98,4 @@ def run(request: Request) -> int:
         launch.close()
         return 0
     log.flush_warnings()
-    return wait_in_foreground(launch, signals)
+    return exit_status(wait_in_foreground(launch, signals))

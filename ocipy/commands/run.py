@@ -32,7 +32,7 @@ def run(request: Request) -> int:
 
             notify = open_notify_socket(container.lock.directory.fd, NOTIFY, manager)
         if not request.flag("detach"):
-            from ocipy.spawn.foreground import CaughtSignals, wait_in_foreground
+            from ocipy.spawn.foreground import CaughtSignals, exit_status, wait_in_foreground
 
             signals = CaughtSignals()
         _start(container)
@@ -53,10 +53,12 @@ def run(request: Request) -> int:
     # The lock is for commands, not for the time a container runs: others may exec, kill, delete.
     container.lock.release()
     log.flush_warnings()
-    status = wait_in_foreground(container.launch, signals, notify)
-    if not request.flag("keep"):
+    wait_status = wait_in_foreground(container.launch, signals, notify)
+    if request.flag("keep"):
+        _record_exit(container, wait_status)
+    else:
         _delete(container)
-    return status
+    return exit_status(wait_status)
 
 
 def _start(container: Container) -> None:
@@ -73,19 +75,47 @@ def _start(container: Container) -> None:
         run_hooks(config, "poststart", oci_state(record, "running", launch.pid))
 
 
-def _delete(container: Container) -> None:
+def _lock_again(container: Container, otherwise: str) -> bool:
+    """Take the lock; where that fails, warn of what is left undone and return False."""
     from ocipy.state import store
-    from ocipy.state.destroy import destroy
 
     # Somebody may be at work on it: a `delete --force` that has ended it, or an `update`.
     container.lock.wait_seconds = _LOCK_SECONDS
     try:
         container.lock.acquire()
     except store.ContainerNotFoundError:
-        return  # somebody else has deleted it meanwhile
+        return False  # somebody else has deleted it meanwhile
     except OcipyError as error:
-        log.warning(f"the container is not deleted: {error}")
+        log.warning(f"{otherwise}: {error}")
+        return False
+    return True
+
+
+def _record_exit(container: Container, wait_status: int) -> None:
+    """Write down how it ended, for `wait`: only its parent is told."""
+    if not _lock_again(container, "how the container ended is not recorded"):
         return
+    from ocipy.cgroup.oom import oom_kills
+    from ocipy.state import store
+
+    try:
+        record = store.load_record(container.lock.directory)
+        cgroup = record.get("cgroup")
+        killed = oom_kills(cgroup["paths"]) > 0 if cgroup else False
+        record["exit"] = {"waitStatus": wait_status, "oomKilled": killed}
+        store.save_record(container.lock, record)
+    except OcipyError as error:
+        log.warning(str(error))
+    finally:
+        container.lock.release()
+
+
+def _delete(container: Container) -> None:
+    if not _lock_again(container, "the container is not deleted"):
+        return
+    from ocipy.state import store
+    from ocipy.state.destroy import destroy
+
     try:
         # Read again: a delete that was interrupted may have done a part of it.
         destroy(container.lock, store.load_record(container.lock.directory))

@@ -85,12 +85,24 @@ _EXEC_HINTS = {
 }
 
 
+class ProgramError(OcipyError):
+    """The program of the container is not there, or cannot be executed."""
+
+    code = "E410"
+
+
+class InitError(OcipyError):
+    """ocipy-init ended without a report, or could not begin."""
+
+    code = "E420"
+
+
 def step_failure(step: Step, message: Message) -> OcipyError:
     """Return the error that says what init reported about a step."""
     if isinstance(step, steps.FindExecutable):
         return _not_found(step, message.error)
     if isinstance(step, steps.Exec):
-        return OcipyError(
+        return ProgramError(
             EXEC_FAILED.format(name=step.argv[0], why=os.strerror(message.error).lower()),
             pointer=step.source,
             hint=_EXEC_HINTS.get(message.error, ""),
@@ -141,12 +153,12 @@ def _not_found(step: steps.FindExecutable, code: int) -> OcipyError:
         hint = "it is a directory"
     elif not name:
         hint = "the first of process.args is empty"
-    return OcipyError(text, pointer=step.source, hint=hint)
+    return ProgramError(text, pointer=step.source, hint=hint)
 
 
 def plan_refused(message: Message) -> OcipyError:
     """Return the error for a plan that init would not run any step of."""
-    return OcipyError(
+    return InitError(
         f"ocipy-init cannot read its plan: {errno_text(message.error)}",
         hint="is ocipy-init of the same build as the package? Else this is a bug in ocipy",
     )
@@ -183,4 +195,4 @@ def init_died(status: int) -> OcipyError:
             hint = "the memory limit may be too small, or somebody killed it"
         elif number in (4, 31):  # SIGILL, by init itself: even exit_group(2) was forbidden
             hint = "the seccomp profile forbids a system call that starting the program takes"
-    return OcipyError(f"container init died before the program started: {how}", hint=hint)
+    return InitError(f"container init died before the program started: {how}", hint=hint)

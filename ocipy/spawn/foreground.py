@@ -78,7 +78,7 @@ def _forward(pidfd: int, number: int) -> None:
 def wait_in_foreground(
     launch: Launch, signals: CaughtSignals, notify: NotifySocket | None = None
 ) -> int:
-    """Wait for the process of a launch; return the exit status to end with.
+    """Wait for the process of a launch; return its wait status, for exit_status().
 
     With `notify`, meanwhile tell the service manager that the container has said to be ready; we
     stay the main process of its service, as the container is still to be deleted after its end.
@@ -110,8 +110,7 @@ def wait_in_foreground(
                 poll.unregister(notify.fileno())
                 notify = None
             if launch.pidfd in ready:
-                status = os.waitpid(launch.pid, 0)[1]
-                return exit_status(status)
+                return os.waitpid(launch.pid, 0)[1]
     finally:
         if terminal is not None:
             terminal.close()

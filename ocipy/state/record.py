@@ -25,6 +25,12 @@ if TYPE_CHECKING:
         made: list[str]
         devicesUpdated: NotRequired[bool]
 
+    class ExitRecord(TypedDict):
+        """How the process ended: known to `run`, whose child it was, and kept with --keep."""
+
+        waitStatus: int  # as wait(2) gives it
+        oomKilled: bool
+
     class StateRecord(TypedDict):
         """One container.
 
@@ -49,6 +55,7 @@ if TYPE_CHECKING:
         resctrl: NotRequired[ResctrlRecord]
         poststopDone: NotRequired[bool]
         noNewKeyring: NotRequired[bool]
+        exit: NotRequired[ExitRecord]
         firstStartStep: NotRequired[int]  # index in the plan of the first step after `start`
 
 

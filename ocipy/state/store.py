@@ -59,6 +59,8 @@ _ID_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ
 class ContainerNotFoundError(StateError):
     """There is no such container, or its directory holds no record yet or any more."""
 
+    code = "E301"
+
 
 class RecordError(StateError):
     """`state.json` cannot be understood: only `delete --force` can do something about it.
@@ -66,11 +68,15 @@ class RecordError(StateError):
     `value` is what could be read of it: an object that a newer ocipy wrote, or None.
     """
 
+    code = "E303"
+
     value: Json = None
 
 
 class ContainerBusyError(StateError):
     """Another ocipy command holds the container's lock."""
+
+    code = "E302"
 
 
 class ContainerDir:

@@ -79,7 +79,8 @@ def test_with_a_log_the_record_is_there_and_a_plain_line_on_stderr(root: str) ->
         assert done.stderr == "container does not exist: nope\n"
     with open(path, encoding="utf-8") as file:
         records = [json.loads(line) for line in file]
-    assert [sorted(record) for record in records] == [["level", "msg", "time"]] * 2
+    assert [sorted(record) for record in records] == [["code", "level", "msg", "time"]] * 2
+    assert records[0]["code"] == "E301"
     assert records[0]["level"] == "error"
 
 
