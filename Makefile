@@ -13,7 +13,7 @@ IN_VENV := PATH="$(CURDIR)/$(VENV)/bin:$$PATH"
 OCIPY ?= $(CURDIR)/build/ocipy
 PYTEST_ARGS ?=
 
-.PHONY: build demo shell test test-vm test-sanitized fuzz lint bench clean distclean locked-build
+.PHONY: build demo shell test test-vm test-clusters test-sanitized fuzz lint bench clean distclean locked-build
 .PHONY: build-tools demo-tools test-tools
 
 build: ## the launcher build/ocipy, which runs the package in this tree; the shim and init in the tree
@@ -31,6 +31,9 @@ test: build test-tools ## every test, as root
 
 test-vm: build test-tools ## the integration tests and clients' scripts in the cgroup v2 virtual machine, an hour
 	@TEST_VM=1 $(VENV)/bin/pytest --numprocesses=1 --quiet tests/vm tests/clients/test_scripts_in_vm.py $(PYTEST_ARGS)
+
+test-clusters: build test-tools ## Kubernetes' CRI and a Docker swarm of three nodes, five minutes
+	@TEST_CLUSTERS=1 $(VENV)/bin/pytest --numprocesses=2 --dist=loadfile --quiet tests/clusters $(PYTEST_ARGS)
 
 test-sanitized: build test-tools ## the integration tests with init and shim under sanitizers
 	@$(VENV)/bin/python -m tests.sanitized.build build/sanitized >/dev/null

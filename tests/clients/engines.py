@@ -116,7 +116,7 @@ class DockerLike(Engine):
 
 class Docker(DockerLike):
     program = "docker"
-    programs = ("docker", "dockerd", "containerd", "containerd-shim-runc-v2")
+    programs: tuple[str, ...] = ("docker", "dockerd", "containerd", "containerd-shim-runc-v2")
 
     def __init__(self, directory: str, runtime: str, tag: str) -> None:
         super().__init__(directory, runtime, tag)
@@ -129,25 +129,26 @@ class Docker(DockerLike):
             "DOCKER_BUILDKIT": "0",
         }
 
+    def configuration(self) -> dict[str, object]:
+        """Return what the daemon is told in daemon.json."""
+        return {
+            "runtimes": {"undertest": {"path": self.runtime}},
+            "default-runtime": "undertest",
+            "data-root": f"{self.directory}/data",
+            "exec-root": f"{self.directory}/exec",
+            "hosts": [f"unix://{self.directory}/docker.sock"],
+            "pidfile": f"{self.directory}/dockerd.pid",
+            "cgroup-parent": f"/{self.tag}",
+            "exec-opts": ["native.cgroupdriver=cgroupfs"],
+            "bridge": "none",
+            "iptables": False,
+            "ip6tables": False,
+            "experimental": True,
+        }
+
     def start(self, rootfs: str) -> None:
         with open(f"{self.directory}/daemon.json", "w", encoding="utf-8") as file:
-            json.dump(
-                {
-                    "runtimes": {"undertest": {"path": self.runtime}},
-                    "default-runtime": "undertest",
-                    "data-root": f"{self.directory}/data",
-                    "exec-root": f"{self.directory}/exec",
-                    "hosts": [f"unix://{self.directory}/docker.sock"],
-                    "pidfile": f"{self.directory}/dockerd.pid",
-                    "cgroup-parent": f"/{self.tag}",
-                    "exec-opts": ["native.cgroupdriver=cgroupfs"],
-                    "bridge": "none",
-                    "iptables": False,
-                    "ip6tables": False,
-                    "experimental": True,
-                },
-                file,
-            )
+            json.dump(self.configuration(), file)
         self.room.start_daemon(
             "dockerd.log", "dockerd", "--config-file", f"{self.directory}/daemon.json"
         )

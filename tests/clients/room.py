@@ -49,7 +49,10 @@ read -r _ || :
 
 
 class Room:
-    """The namespaces, from `with` to its end; `environment` is what every command in it gets."""
+    """The namespaces, from `with` to its end; `environment` is what every command in it gets.
+
+    `pid` is the first process in there, as this process sees it.
+    """
 
     def __init__(self, directory: str, environment: dict[str, str]) -> None:
         self.directory = directory
@@ -82,10 +85,11 @@ class Room:
         assert self._process.stdout.readline() == b"ready\n", "cannot make the namespaces"
         unshare_pid = self._process.pid
         with open(f"/proc/{unshare_pid}/task/{unshare_pid}/children") as children:
+            self.pid = int(children.read())
             self._nsenter = [
                 "nsenter",
                 "-t",
-                children.read().split()[0],
+                str(self.pid),
                 "-m",
                 "-p",
                 "-n",
