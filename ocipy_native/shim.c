@@ -48,7 +48,7 @@ static void keep_capabilities(void)
 }
 
 int ocipy_spawn_init(int init_fd, int plan_fd, int sync_fd, uint64_t clone_flags, int cgroup_fd,
-		     const int *inherit, size_t inherit_count, int *pidfd)
+		     const int *inherit, size_t inherit_count, const int *stdio, int *pidfd)
 {
 	char plan_arg[12], sync_arg[12], name[] = "ocipy-init";
 	char *argv[] = { name, plan_arg, sync_arg, NULL };
@@ -70,6 +70,9 @@ int ocipy_spawn_init(int init_fd, int plan_fd, int sync_fd, uint64_t clone_flags
 	if (pid != 0)
 		return result(pid);
 	/* In the child, a copy of the interpreter: nothing of Python runs from here to the exec. */
+	for (int fd = 0; fd < 3; fd++)
+		if (stdio[fd] != fd)
+			dup2(stdio[fd], fd);
 	/* What our caller has left open is not for a container that may wait for hours. */
 	syscall(SYS_close_range, 3U, ~0U, CLOSE_RANGE_CLOEXEC);
 	fcntl(plan_fd, F_SETFD, 0);

@@ -12,11 +12,12 @@
 /*
  * clone3(2) with @clone_flags (CLONE_NEW*), into the cgroup @cgroup_fd (or -1); the child execs the
  * static program in @init_fd with the numbers of @plan_fd and @sync_fd as arguments and an empty
- * environment. The child inherits those two, the standard streams, and the @inherit_count descriptors
- * in @inherit. Returns the child's pid and stores a pidfd.
+ * environment. The child inherits those two, and the @inherit_count descriptors in @inherit; its
+ * standard streams are the three in @stdio: each is its own number, or above 2. Returns the child's
+ * pid and stores a pidfd.
  */
 int ocipy_spawn_init(int init_fd, int plan_fd, int sync_fd, uint64_t clone_flags, int cgroup_fd,
-		     const int *inherit, size_t inherit_count, int *pidfd);
+		     const int *inherit, size_t inherit_count, const int *stdio, int *pidfd);
 
 /* socketpair(2): SOCK_SEQPACKET, close-on-exec. */
 int ocipy_socketpair(int fds[2]);

@@ -26,15 +26,23 @@ _CREATE_SECONDS = 2.0
 
 
 def run(request: Request) -> int:
-    force = request.flag("force")
+    delete_container(request.root, request.args[0], force=request.flag("force"))
+    return 0
+
+
+def delete_container(root: str, container_id: str, *, force: bool = False) -> None:
+    """Remove a container; with `force` kill it first, and do not mind if there is none.
+
+    Raises:
+        StateError: it does not exist, it runs, or something of it cannot be removed.
+    """
     try:
-        directory = store.find(store.root_path(request.root), request.args[0])
+        directory = store.find(store.root_path(root), container_id)
         with _lock(directory, force=force) as lock:
             _delete(lock, force=force)
     except ContainerNotFoundError:
         if not force:
             raise
-    return 0
 
 
 def _lock(directory: ContainerDir, *, force: bool) -> ContainerLock:

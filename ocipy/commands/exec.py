@@ -7,7 +7,7 @@ from ocipy.cgroup.exec_paths import exec_cgroups, follow_init, was_made
 from ocipy.errors import OcipyError
 from ocipy.host.probe import probe_host
 from ocipy.plan.exec import ExecRequest, plan_exec
-from ocipy.spawn.caller import inherited_fds, tell_caller
+from ocipy.spawn.caller import Caller, inherited_fds, tell_caller
 from ocipy.spawn.console import check_terminal_options
 from ocipy.spawn.exec_process import process_of
 from ocipy.spawn.host_steps import HostSteps
@@ -20,13 +20,39 @@ from ocipy.state.status import PAUSED, RUNNING, STOPPED, current_status, require
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ocipy.config._generated_types import Config
     from ocipy.request import Request
 
 
 def run(request: Request) -> int:
     """Return the exit status of the process, 128+n for signal n; 0 with --detach."""
-    preserve_fds, _ = inherited_fds(request)
+    if request.flag("detach"):
+        launch_process(request).close()
+        return 0
+    from ocipy.spawn.foreground import CaughtSignals, exit_status, wait_in_foreground
+
+    signals: list[CaughtSignals] = []
+    launch = launch_process(request, lambda: signals.append(CaughtSignals()))
+    log.flush_warnings()
+    return wait_in_foreground(launch, *signals)
+
+
+def launch_process(
+    request: Request,
+    before_it_runs: Callable[[], object] = lambda: None,
+    caller: Caller | None = None,
+) -> Launch:
+    """Start the process that an `exec` command line asks for; return once it runs.
+
+    `before_it_runs` is called when all is prepared.
+
+    Raises:
+        OcipyError: it cannot be started; nothing is left of it.
+    """
+    caller = caller or Caller()
+    preserve_fds, _ = inherited_fds(request, caller)
     directory = store.find(store.root_path(request.root), request.args[0])
     record = store.load_record(directory)
     status = current_status(directory, record)
@@ -71,16 +97,14 @@ def run(request: Request) -> int:
             privileged=host.privileged,
             cgroup_path=plan.cgroup_path,
             on_pid=lambda pid: None,
+            stdio=caller.stdio,
         )
         launch.run()
         if is_ending(record["pid"], record["startTicks"]):
             # What was joined by the number of the pid may be a stranger's.
             require_allowed("exec", STOPPED, directory.id)
         tell_caller(request, launch)
-        if not request.flag("detach"):
-            from ocipy.spawn.foreground import CaughtSignals, exit_status, wait_in_foreground
-
-            signals = CaughtSignals()
+        before_it_runs()
         launch.go()
         launch.await_exec()
     except BaseException as error:
@@ -94,8 +118,4 @@ def run(request: Request) -> int:
 
             describe_faults(error, text, file_name)
         raise
-    if request.flag("detach"):
-        launch.close()
-        return 0
-    log.flush_warnings()
-    return exit_status(wait_in_foreground(launch, signals))
+    return launch

@@ -20,16 +20,28 @@ if TYPE_CHECKING:
 
 def run(request: Request) -> int:
     container_id, *signal = request.args
-    directory = store.find(store.root_path(request.root), container_id)
+    name = (signal and signal[0]) or "SIGTERM"  # "" is none, as for runc
+    kill_container(request.root, container_id, name, everyone=request.flag("all"))
+    return 0
+
+
+def kill_container(root: str, container_id: str, signal: str, *, everyone: bool = False) -> None:
+    """Send a signal, by name or number, to a container's process, or to all that are in it.
+
+    Raises:
+        UsageError: no such signal.
+        StateError: there is no such container, or nothing to signal.
+    """
+    directory = store.find(store.root_path(root), container_id)
     record = store.load_record(directory)
-    number = signal_number((signal and signal[0]) or "SIGTERM")  # "" is none, as for runc
+    number = signal_number(signal)
     status = current_status(directory, record)
-    if request.flag("all"):
+    if everyone:
         # runc: no error if it is stopped. Without a pid namespace of its own there may still be
         # processes in its cgroup; if there are none, that is what the caller wanted.
         if record.get("cgroup") or status != STOPPED:
             signal_all(record, number)
-        return 0
+        return
     require_allowed("kill", status, container_id)
     if number == SIGKILL and record.get("cgroup") and not owns_pid_namespace(directory):
         # As runc since 1.2: the death of init would leave its children behind, forgotten.
@@ -38,7 +50,6 @@ def run(request: Request) -> int:
         _signal_init(record, number)
     if number == SIGKILL and status == PAUSED:
         _cgroup(record).thaw()  # cgroup v1: a frozen process does not even die
-    return 0
 
 
 def owns_pid_namespace(directory: ContainerDir) -> bool:

@@ -13,17 +13,17 @@ if TYPE_CHECKING:
 
 
 def run(request: Request) -> int:
-    change_freezer(request, "pause")
+    change_freezer(request.root, request.args[0], "pause")
     return 0
 
 
-def change_freezer(request: Request, verb: str) -> None:
+def change_freezer(root: str, container_id: str, verb: str) -> None:
     """Freeze ("pause") or thaw ("resume") a container.
 
     Raises:
         StateError: the status forbids it, or the container has no cgroup to freeze.
     """
-    directory = store.find(store.root_path(request.root), request.args[0])
+    directory = store.find(store.root_path(root), container_id)
     with ContainerLock(directory):
         record = store.load_record(directory)
         require_allowed(verb, current_status(directory, record, lock_held=True), directory.id)

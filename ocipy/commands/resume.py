@@ -10,5 +10,5 @@ if TYPE_CHECKING:
 
 
 def run(request: Request) -> int:
-    change_freezer(request, "resume")
+    change_freezer(request.root, request.args[0], "resume")
     return 0

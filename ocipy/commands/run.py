@@ -7,6 +7,7 @@ import os
 from ocipy import log
 from ocipy.errors import OcipyError
 from ocipy.spawn.container import make_container
+from ocipy.spawn.interrupt import clean_up_when_interrupted
 from ocipy.state.record import oci_state
 from ocipy.state.store import NOTIFY, save_record
 
@@ -24,6 +25,7 @@ def run(request: Request) -> int:
 
     That the container cannot be deleted afterwards is a warning: its process did end with a status.
     """
+    clean_up_when_interrupted()
     container = make_container(request, request.args[0], start_at_once=True)
     notify = None
     try:

@@ -19,8 +19,19 @@ if TYPE_CHECKING:
 
 
 def run(request: Request) -> int:
-    """Spec (runtime.md#start), and steps 6 to 9 of runtime.md#lifecycle."""
-    directory = store.find(store.root_path(request.root), request.args[0])
+    start_container(request.root, request.args[0], os.environ.get("NOTIFY_SOCKET", ""))
+    return 0
+
+
+def start_container(root: str, container_id: str, manager: str = "") -> None:
+    """Spec (runtime.md#start), and steps 6 to 9 of runtime.md#lifecycle.
+
+    With the address of a service manager, wait until the container has told it to be ready.
+
+    Raises:
+        OcipyError: the container cannot be started; where a step of the start failed it has ended.
+    """
+    directory = store.find(store.root_path(root), container_id)
     notify = None
     with store.ContainerLock(directory) as lock:
         record = store.load_record(directory)
@@ -30,7 +41,7 @@ def run(request: Request) -> int:
         if "process" not in config:
             # Spec (runtime.md#start): MUST generate an error if process was not set.
             raise ConfigError("/process", "cannot start a container without process")
-        if manager := os.environ.get("NOTIFY_SOCKET"):
+        if manager:
             from ocipy.spawn.notify import open_notify_socket
 
             notify = open_notify_socket(directory.fd, store.NOTIFY, manager)
@@ -64,4 +75,3 @@ def run(request: Request) -> int:
     if notify is not None and process is not None:
         with process:
             notify.relay(record["pid"], process.pidfd)
-    return 0

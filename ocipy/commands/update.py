@@ -45,8 +45,23 @@ _UNITS = {"": 1, "b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40,
 
 
 def run(request: Request) -> int:
-    directory = store.find(store.root_path(request.root), request.args[0])
-    resources = _resources(request)
+    # Found first: a wrong name is said before a wrong limit.
+    store.find(store.root_path(request.root), request.args[0])
+    schemata = [request.text(name) for name in ("l3-cache-schema", "mem-bw-schema")]
+    update_container(request.root, request.args[0], _resources(request), [*filter(None, schemata)])
+    return 0
+
+
+def update_container(
+    root: str, container_id: str, resources: Resources, schemata: list[str] | None = None
+) -> None:
+    """Change the limits of a container to accepted `resources`; `schemata` are lines of resctrl.
+
+    Raises:
+        StateError: there is no such container, it has ended, or it has no cgroup of its own.
+        OcipyError: the kernel refuses a limit.
+    """
+    directory = store.find(store.root_path(root), container_id)
     with ContainerLock(directory) as lock:
         record = store.load_record(directory)
         require_allowed("update", current_status(directory, record, lock_held=True), directory.id)
@@ -62,8 +77,7 @@ def run(request: Request) -> int:
         known = None if cgroup.get("devicesUpdated") else configured
         plan = plan_update(resources, read_cgroup_facts(), cgroup["paths"], known)
         undo = _NoUndo()
-        schemata = [request.text(name) for name in ("l3-cache-schema", "mem-bw-schema")]
-        schemata_step = _plan_schemata([line for line in schemata if line], config, directory.id)
+        schemata_step = _plan_schemata(schemata or [], config, directory.id)
         if replaces_devices(plan) and known is not None:
             # Before it is done: whoever is killed in between must not leave it unsaid.
             cgroup["devicesUpdated"] = True
@@ -74,7 +88,6 @@ def run(request: Request) -> int:
             from ocipy.cgroup import resctrl
 
             resctrl.execute(schemata_step, record["pid"], undo)
-    return 0
 
 
 def _plan_schemata(schemata: list[str], config: Config, container_id: str) -> Step | None:

@@ -9,20 +9,41 @@ from ocipy.spawn.console import send_descriptor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from ocipy.request import Request
     from ocipy.spawn.launch import Launch
 
 
-def inherited_fds(request: Request) -> tuple[int, int]:
+class Caller:
+    """What a container gets of the process that makes it: the command's own, unless it says else.
+
+    Attributes:
+        environ: where LISTEN_FDS and NOTIFY_SOCKET are looked for.
+        stdio: the standard streams of the container: each is its own number, or above 2.
+    """
+
+    __slots__ = ("environ", "stdio")
+
+    def __init__(
+        self,
+        environ: Mapping[str, str] = os.environ,
+        stdio: tuple[int, int, int] = (0, 1, 2),
+    ) -> None:
+        self.environ = environ
+        self.stdio = stdio
+
+
+def inherited_fds(request: Request, caller: Caller) -> tuple[int, int]:
     """Return --preserve-fds and LISTEN_FDS, both checked; nothing else is open above 2 yet.
 
     Raises:
         UsageError: a descriptor that is to be passed on is not open.
     """
     listen_fds = 0
-    text = os.environ.get("LISTEN_FDS", "")
+    text = caller.environ.get("LISTEN_FDS", "")
     # sd_listen_fds(3): the variable may be meant for somebody else.
-    if text.isdigit() and os.environ.get("LISTEN_PID", str(os.getpid())) == str(os.getpid()):
+    if text.isdigit() and caller.environ.get("LISTEN_PID", str(os.getpid())) == str(os.getpid()):
         listen_fds = int(text)
     preserve_fds = request.number("preserve-fds")
     if preserve_fds < 0:

@@ -18,10 +18,9 @@ from ocipy.errors import ConfigError, OcipyError, UsageError
 from ocipy.host.probe import probe_host
 from ocipy.plan.create import plan_create
 from ocipy.plan.request import CreateRequest
-from ocipy.spawn.caller import inherited_fds, tell_caller
+from ocipy.spawn.caller import Caller, inherited_fds, tell_caller
 from ocipy.spawn.console import check_terminal_options
 from ocipy.spawn.host_steps import HostSteps
-from ocipy.spawn.interrupt import clean_up_when_interrupted
 from ocipy.spawn.launch import Launch, fill_in_seccomp
 from ocipy.spawn.undo import Undo
 from ocipy.state import store
@@ -68,22 +67,34 @@ class Container:
         self.lock.release()
 
 
-def make_container(request: Request, container_id: str, *, start_at_once: bool) -> Container:
+def make_container(
+    request: Request,
+    container_id: str,
+    *,
+    start_at_once: bool,
+    bundle: Bundle | None = None,
+    caller: Caller | None = None,
+) -> Container:
     """Make the container that a `create` or `run` command line asks for.
 
-    With `start_at_once` init does not wait for `start` but for launch.go().
+    With `start_at_once` init does not wait for `start` but for launch.go(). A `bundle` that was
+    opened already takes the place of the one that the options name.
 
     Raises:
         OcipyError: it cannot be made; nothing is left of it.
     """
     store.check_id(container_id)
-    preserve_fds, listen_fds = inherited_fds(request)
-    config_path = request.text("config") or None
-    bundle = open_bundle(request.text("bundle") or ".", config_path, strict=request.flag("strict"))
+    caller = caller or Caller()
+    preserve_fds, listen_fds = inherited_fds(request, caller)
+    if bundle is None:
+        config_path = request.text("config") or None
+        bundle = open_bundle(
+            request.text("bundle") or ".", config_path, strict=request.flag("strict")
+        )
     for warning in bundle.warnings:
         log.warning(_place(*warning))
     try:
-        return _make(request, container_id, bundle, preserve_fds, listen_fds, start_at_once)
+        return _make(request, container_id, bundle, preserve_fds, listen_fds, start_at_once, caller)
     except OcipyError as error:
         if error.pointer and not error.location:
             from ocipy.schema.report import describe_faults
@@ -99,6 +110,7 @@ def _make(
     preserve_fds: int,
     listen_fds: int,
     start_at_once: bool,
+    caller: Caller,
 ) -> Container:
     config = bundle.config
     if start_at_once and "process" not in config:
@@ -132,9 +144,9 @@ def _make(
         no_new_keyring=request.flag("no-new-keyring"),
         preserve_fds=preserve_fds,
         listen_fds=listen_fds,
-        listen_fd_names=os.environ.get("LISTEN_FDNAMES", ""),
+        listen_fd_names=caller.environ.get("LISTEN_FDNAMES", ""),
         notify_directory=(
-            f"{root}/{container_id}/{store.NOTIFY}" if os.environ.get("NOTIFY_SOCKET") else ""
+            f"{root}/{container_id}/{store.NOTIFY}" if caller.environ.get("NOTIFY_SOCKET") else ""
         ),
         systemd_cgroup=request.systemd_cgroup,
         cgroup_paths=cgroup_paths,
@@ -158,8 +170,7 @@ def _make(
     fill_in_seccomp(plan.steps, plan.seccomp, store.open_root(request.root))
     lock = store.create(root, container_id)
     undo = Undo()
-    clean_up_when_interrupted()
-    launch = _prepare(request, plan, host, lock, record, bundle, undo)
+    launch = _prepare(request, plan, host, lock, record, bundle, undo, caller)
     container = Container(bundle, lock, record, launch, undo)
     try:
         store.save_config(lock.directory, bundle.text)
@@ -185,6 +196,7 @@ def _prepare(
     record: StateRecord,
     bundle: Bundle,
     undo: Undo,
+    caller: Caller,
 ) -> Launch:
     def on_pid(pid: int) -> None:
         record["pid"] = pid
@@ -209,6 +221,7 @@ def _prepare(
         privileged=host.privileged,
         cgroup_path=plan.cgroup_path,
         on_pid=on_pid,
+        stdio=caller.stdio,
     )
 
 

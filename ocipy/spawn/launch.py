@@ -65,6 +65,7 @@ class Launch:
         "pid",
         "pidfd",
         "privileged",
+        "stdio",
         "steps",
         "terminal_fd",
         "trace",
@@ -79,6 +80,7 @@ class Launch:
         privileged: bool,
         cgroup_path: str = "",
         on_pid: Callable[[int], None],
+        stdio: tuple[int, int, int] = (0, 1, 2),
     ) -> None:
         """Prepare the walk; run() makes it.
 
@@ -89,10 +91,12 @@ class Launch:
             privileged: whether init may be undumpable from its first instruction on.
             cgroup_path: the cgroup v2 directory that init is born in, or "".
             on_pid: told the pid of init as soon as it is known, and again when it changes.
+            stdio: the standard streams of init: each is its own number, or above 2.
         """
         self.steps = plan
         self.cgroup_path = cgroup_path
         self.privileged = privileged
+        self.stdio = stdio
         self.pid = 0
         self.pidfd = -1
         self.terminal_fd = -1
@@ -191,7 +195,13 @@ class Launch:
                     )
                 self._undo.push(self._kill)
                 self.pid, self.pidfd = native.spawn_init(
-                    init_fd, plan_fd, init_sync_fd, step.clone_flags, cgroup_fd, inherit
+                    init_fd,
+                    plan_fd,
+                    init_sync_fd,
+                    step.clone_flags,
+                    cgroup_fd,
+                    inherit,
+                    self.stdio,
                 )
             finally:
                 for fd in (plan_fd, init_fd, init_sync_fd, cgroup_fd):

@@ -69,16 +69,25 @@ def spawn_init(
     clone_flags: int,
     cgroup_fd: int,
     inherit: Sequence[int],
+    stdio: tuple[int, int, int],
 ) -> tuple[int, int]:
     """clone3(2) a child that execs ocipy-init; return its pid and a pidfd (close-on-exec).
 
     `cgroup_fd` is the cgroup v2 directory to be born in, or -1. `inherit` are the descriptors that
-    the plan names.
+    the plan names. `stdio` become its standard streams: each is its own number, or above 2.
     """
     pidfd = ffi.new("int *", -1)
     pid = _check(
         lib.ocipy_spawn_init(
-            init_fd, plan_fd, sync_fd, clone_flags, cgroup_fd, list(inherit), len(inherit), pidfd
+            init_fd,
+            plan_fd,
+            sync_fd,
+            clone_flags,
+            cgroup_fd,
+            list(inherit),
+            len(inherit),
+            list(stdio),
+            pidfd,
         )
     )
     return pid, pidfd[0]
