@@ -106,6 +106,15 @@ def accept_text(
         raise
 
 
+def read_config(path: str) -> bytes:
+    """Return the bytes of a file. Raises UsageError: it cannot be read, or is no config by size."""
+    fd = _open_config(path, None)
+    try:
+        return _read_all(fd, path)
+    finally:
+        os.close(fd)
+
+
 def _open_config(path: str, directory_fd: int | None) -> int:
     try:
         return os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOCTTY, dir_fd=directory_fd)

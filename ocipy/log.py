@@ -67,12 +67,16 @@ class Log:
 
     def flush_warnings(self) -> None:
         """Write what was kept: the command has succeeded, or what follows may take for ever."""
-        warnings, self.warnings = self.warnings, []
-        for message in warnings:
+        for message in self.take_warnings():
             if self.fd == STDERR and self._for_people():
                 self._write_stderr(f"ocipy: warning: {message}\n")
             else:
                 self._write("warning", message, {})
+
+    def take_warnings(self) -> list[str]:
+        """Return what was kept, for whoever says it in another way."""
+        warnings, self.warnings = self.warnings, []
+        return warnings
 
     def failure(
         self,
@@ -91,7 +95,7 @@ class Log:
         all of them, if there are any: lines that mark the place in the file. `code` is what
         `ocipy help` explains.
         """
-        warnings, self.warnings = self.warnings, []
+        warnings = self.take_warnings()
         # Everything that only shows `msg`, such as docker, must show the way out as well. Places
         # and hints follow the message, so that texts which clients search for stay as they are.
         place = ", ".join(part for part in (location, pointer) if part)
@@ -143,6 +147,7 @@ open_log = _log.open
 debug = _log.debug
 warning = _log.warning
 flush_warnings = _log.flush_warnings
+take_warnings = _log.take_warnings
 failure = _log.failure
 
 

@@ -112,9 +112,11 @@ MAY_IMPORT = {
     "ocipy.spawn.exec_process": STAGES,
     "ocipy.spawn.start": {"ocipy.config", "ocipy.host", "ocipy.plan", "ocipy.spawn", "ocipy.state"},
     "ocipy.state": {"ocipy.config", "ocipy.host", "ocipy.cgroup", "ocipy.spawn"},
-    # Reads all of it, and is read by commands alone.
+    # Reads all of it, and is read by commands and the library alone.
     "ocipy.observe": STAGES,
     "ocipy.commands": STAGES | {"ocipy.observe", "ocipy._generated_build"},
+    # Objects around the functions of the commands; the option table has their defaults.
+    "ocipy.library": STAGES | {"ocipy.observe", "ocipy.commands", "ocipy.options"},
     "ocipy.cli": {*COMMAND_LINE, "ocipy.commands"},
     "ocipy.__main__": {"ocipy.cli"},
 }

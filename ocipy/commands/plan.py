@@ -19,6 +19,7 @@ from ocipy.sys.fd import print_text
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ocipy.bundle import Bundle
+    from ocipy.plan.create import Plan
     from ocipy.plan.step import Step
     from ocipy.request import Request
 
@@ -35,9 +36,9 @@ def run(request: Request) -> int:
         log.warning(f"{warning} ({pointer})")
     if request.cgroup_manager == "disabled" and (ignored := limits_without_cgroup(bundle.config)):
         log.warning(ignored)
-    plan = _plan_of(request, bundle)
+    plan = _steps(request, bundle)
     if request.text("diff"):
-        other = _plan_of(request, open_bundle(request.text("diff"), strict=request.flag("strict")))
+        other = _steps(request, open_bundle(request.text("diff"), strict=request.flag("strict")))
         print_text("".join(f"{line}\n" for line in plan_difference(plan, other)))
     elif output_format == "json":
         print_text(dumps(plan_to_json(plan), 2) + "\n")
@@ -46,24 +47,49 @@ def run(request: Request) -> int:
     return 0
 
 
-def _plan_of(request: Request, bundle: Bundle) -> list[Step]:
+def _steps(request: Request, bundle: Bundle) -> list[Step]:
+    plan = plan_of(
+        bundle,
+        request.text("id"),
+        root=request.root,
+        no_pivot=request.flag("no-pivot"),
+        no_new_keyring=request.flag("no-new-keyring"),
+        with_cgroup=request.cgroup_manager != "disabled",
+    )
+    for pointer, warning in plan.warnings:
+        log.warning(f"{warning} ({pointer})")
+    return plan.steps
+
+
+def plan_of(
+    bundle: Bundle,
+    container_id: str,
+    *,
+    root: str = "",
+    no_pivot: bool = False,
+    no_new_keyring: bool = False,
+    with_cgroup: bool = True,
+) -> Plan:
+    """Return what `create` would do on this host; `root` is the state root, "" the default one.
+
+    Raises:
+        ConfigError: the host cannot do it, or a rule that only shows while planning.
+    """
     config, host = bundle.config, probe_host()
-    container_id = request.text("id")
-    cgroup_paths = {}
-    if request.cgroup_manager != "disabled":
-        cgroup_paths = container_cgroups(config, host, container_id)
+    root = store.root_path(root)
+    cgroup_paths = container_cgroups(config, host, container_id) if with_cgroup else {}
     try:
-        plan = plan_create(
+        return plan_create(
             config,
             host,
             CreateRequest(
                 container_id,
                 bundle=bundle.path,
                 rootfs=os.path.realpath(os.path.join(bundle.path, config["root"]["path"])),
-                start_fifo=f"{store.root_path(request.root)}/{container_id}/{store.START_FIFO}",
-                report_fifo=f"{store.root_path(request.root)}/{container_id}/{store.REPORT_FIFO}",
-                no_pivot=request.flag("no-pivot"),
-                no_new_keyring=request.flag("no-new-keyring"),
+                start_fifo=f"{root}/{container_id}/{store.START_FIFO}",
+                report_fifo=f"{root}/{container_id}/{store.REPORT_FIFO}",
+                no_pivot=no_pivot,
+                no_new_keyring=no_new_keyring,
                 cgroup_paths=cgroup_paths,
                 cgroup_existed=os.path.isdir(cgroup_paths.get("", "")),
                 oci_state={
@@ -78,6 +104,3 @@ def _plan_of(request: Request, bundle: Bundle) -> list[Step]:
 
         describe_faults(error, bundle.text, bundle.config_file)
         raise
-    for pointer, warning in plan.warnings:
-        log.warning(f"{warning} ({pointer})")
-    return plan.steps

@@ -1,0 +1,1 @@
+"""Programs that use ocipy as a library; README.md says what each is for."""
