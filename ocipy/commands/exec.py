@@ -36,7 +36,7 @@ def run(request: Request) -> int:
     signals: list[CaughtSignals] = []
     launch = launch_process(request, lambda: signals.append(CaughtSignals()))
     log.flush_warnings()
-    return wait_in_foreground(launch, signals[0])
+    return exit_status(wait_in_foreground(launch, signals[0]))
 
 
 def launch_process(
