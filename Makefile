@@ -52,7 +52,7 @@ bench: build demo-tools ## side by side with runc, and crun where it is installe
 
 clean:
 	rm -rf build .make/sources .mypy_cache .pytest_cache .ruff_cache .hypothesis
-	rm -f ocipy/_native/_shim*.so ocipy/_native/ocipy-init
+	rm -f ocipy/_native/_shim*.so ocipy/_native/ocipy-init ocipy/_native/packed_main.pyc
 	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
 
 distclean: clean
@@ -62,7 +62,7 @@ distclean: clean
 
 # meson lists sources by pattern, so it must look again when a file comes or goes.
 locked-build: build-tools
-	@ls ocipy_native ocipy_native/init >.make/sources.new
+	@find ocipy ocipy_native -type f -not -path '*/__pycache__/*' -not -path 'ocipy/_native/*' | sort >.make/sources.new
 	@if [ ! -e build/build.ninja ]; then \
 		rm -rf build; $(IN_VENV) meson setup build -Ddevelopment=true >.make/setup.log \
 			|| { cat .make/setup.log; rm -rf build; exit 1; }; \
@@ -73,7 +73,7 @@ locked-build: build-tools
 	@mv .make/sources.new .make/sources
 	@$(IN_VENV) ninja -C build --quiet -k 0; \
 	status=$$?; \
-	for built in build/_shim*.so build/ocipy-init; do \
+	for built in build/_shim*.so build/ocipy-init build/packed_main.pyc; do \
 		target="ocipy/_native/$${built##*/}"; \
 		[ -f "$$built" ] || continue; \
 		cmp -s "$$built" "$$target" && continue; \
@@ -141,7 +141,7 @@ CLIENTS := dockerd=docker.io containerd=containerd podman=podman conmon=conmon r
 	/usr/lib/podman/netavark=netavark /usr/lib/podman/aardvark-dns=aardvark-dns \
 	catatonit=catatonit /usr/lib/cni/bridge=containernetworking-plugins umoci=umoci skopeo=skopeo \
 	buildah=buildah iptables=iptables nft=nftables ip=iproute2 jq=jq newuidmap=uidmap ps=procps \
-	linux.uml=user-mode-linux insmod=kmod /lib/systemd/systemd=systemd dbus-daemon=dbus \
+	strace=strace linux.uml=user-mode-linux insmod=kmod /lib/systemd/systemd=systemd dbus-daemon=dbus \
 	/usr/share/doc/libpam-systemd=libpam-systemd /usr/share/doc/dbus-user-session=dbus-user-session
 
 test-tools: demo-tools

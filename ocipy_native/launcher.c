@@ -10,7 +10,8 @@
  *      PREFIX/lib/python3.X/site-packages/ocipy (or one of the other layouts below);
  *   2. finds an interpreter of that X;
  *   3. execs PYTHON -I -S -X utf8=1 -X ocipy_path=DIRS [-X ocipy_lc_ctype=VALUE]
- *      PACKAGE/__main__.py ARGUMENTS, with the environment as it is.
+ *      PACKAGE/_native/packed_main.pyc ARGUMENTS, with the environment as it is; PACKAGE/__main__.py
+ *      where that was packed for another Python, or not at all.
  *
  * What __main__.py must be told travels as -X options: the caller has no way to set those.
  */
@@ -170,10 +171,20 @@ static void list_packages(char *option, size_t size, const char *prefix, const c
 #endif
 }
 
+/* What is packed holds bytecode, which every minor version of Python has its own of. */
+static void find_main(char main_file[PATH_MAX], const char *package, int minor)
+{
+	if (minor == BUILD_PYTHON_MINOR &&
+	    path_of(main_file, "%s/_native/packed_main.pyc", package) && access(main_file, R_OK) == 0)
+		return;
+	if (!path_of(main_file, "%s/__main__.py", package))
+		die("cannot start ", package, strerror(ENAMETOOLONG));
+}
+
 int main(int argc, char **argv)
 {
 	char bin_dir[PATH_MAX] = "", prefix[PATH_MAX], package[PATH_MAX], interpreter[PATH_MAX];
-	char main_py[PATH_MAX], path_option[4 * PATH_MAX], lc_option[PATH_MAX];
+	char main_file[PATH_MAX], path_option[4 * PATH_MAX], lc_option[PATH_MAX];
 	const char *lc_ctype = getenv("LC_CTYPE");
 	int minor, count = 0;
 
@@ -194,8 +205,7 @@ int main(int argc, char **argv)
 #endif
 	find_interpreter(interpreter, bin_dir, minor);
 	list_packages(path_option, sizeof(path_option), prefix, interpreter, minor);
-	if (!path_of(main_py, "%s/__main__.py", package))
-		die("cannot start ", package, strerror(ENAMETOOLONG));
+	find_main(main_file, package, minor);
 
 	char *arguments[FIXED_ARGUMENTS + argc];
 
@@ -210,7 +220,7 @@ int main(int argc, char **argv)
 		arguments[count++] = "-X";
 		arguments[count++] = lc_option;
 	}
-	arguments[count++] = main_py;
+	arguments[count++] = main_file;
 	for (int i = 1; i < argc; i++)
 		arguments[count++] = argv[i];
 	arguments[count] = NULL;

@@ -252,7 +252,12 @@ def open_root(root: str) -> str:
     """Make the state root if it is missing; return its absolute path, as root_path() does."""
     path = root_path(root)
     try:
-        os.makedirs(path, mode=0o700, exist_ok=True)
+        try:
+            os.mkdir(path, 0o700)
+        except FileExistsError:
+            pass  # mostly; its parents are not looked at then
+        except FileNotFoundError:
+            os.makedirs(path, mode=0o700, exist_ok=True)
         if not root and path != "/run/ocipy":
             # Basedir specification: a sticky bit keeps what is in XDG_RUNTIME_DIR from being
             # pruned after six hours.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import py_compile
 import shutil
 import subprocess
 import sys
@@ -103,6 +104,22 @@ def test_package_of_another_minor_version_is_found(tmp_path: Path, compiled: Pat
     launcher = install(tmp_path, compiled, "lib/python3.39/site-packages")
     (tmp_path / "bin" / "python3.39").symlink_to(os.path.realpath(sys.executable))
     assert start(launcher).argv == []
+
+
+@pytest.mark.parametrize(("minor", "runs"), [(MINOR, "packed"), (39, "from its file")])
+def test_a_pack_is_run_by_the_python_it_was_made_for(
+    tmp_path: Path, compiled: Path, minor: int, runs: str
+) -> None:
+    launcher = install(tmp_path, compiled, f"lib/python3.{minor}/site-packages")
+    (tmp_path / "bin" / "python3.39").symlink_to(os.path.realpath(sys.executable))
+    package = tmp_path / f"lib/python3.{minor}/site-packages/ocipy"
+    (package / "__main__.py").write_text("print('from its file')")
+    (tmp_path / "packed.py").write_text("print('packed')")
+    (package / "_native").mkdir()
+    py_compile.compile(
+        str(tmp_path / "packed.py"), str(package / "_native" / "packed_main.pyc"), doraise=True
+    )
+    assert subprocess.check_output([launcher], text=True) == f"{runs}\n"
 
 
 def test_without_package_says_so(tmp_path: Path, compiled: Path) -> None:

@@ -1,0 +1,180 @@
+"""The pack: the launcher's way into the package gives what the source files give, or gives way."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import REPOSITORY
+
+ROOT = Path(REPOSITORY)
+PACKED_MAIN = "_native/packed_main.pyc"
+
+# Takes the place of ocipy/cli.py: main() does what the test asks for.
+CLI = """
+from __future__ import annotations
+import os
+import sys
+
+def main() -> None:
+    sys.path.insert(0, os.path.dirname(__file__))
+    exec(sys.argv[1], {})
+"""
+
+
+def write_pack(package: Path, *options: str) -> None:
+    packer = ROOT / "ocipy_native" / "pack" / "pack.py"
+    subprocess.run([sys.executable, packer, package, package / PACKED_MAIN, *options], check=True)
+
+
+@pytest.fixture
+def package(tmp_path: Path) -> Path:
+    """A copy of the package, packed, in which `ocipy CODE` executes the code."""
+    ignore = shutil.ignore_patterns("__pycache__", "packed_main.pyc")
+    package = Path(shutil.copytree(ROOT / "ocipy", tmp_path / "ocipy", ignore=ignore))
+    (package / "cli.py").write_text(CLI)
+    write_pack(package, "--development")
+    return package
+
+
+def run(package: Path, code: str) -> subprocess.CompletedProcess[str]:
+    options = ["-I", "-S", "-X", "utf8=1", "-X", f"ocipy_path={sysconfig.get_path('platlib')}"]
+    return subprocess.run(
+        [sys.executable, *options, package / PACKED_MAIN, code], capture_output=True, text=True
+    )
+
+
+def output_of(package: Path, code: str) -> str:
+    done = run(package, code)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def modules_of(package: Path) -> list[str]:
+    names = []
+    for file in sorted(package.rglob("*.py")):
+        name = str(file.relative_to(package.parent)).removesuffix(".py").removesuffix("/__init__")
+        names.append(name.replace("/", "."))
+    return [name for name in names if name != "ocipy.__main__"]
+
+
+NAMES_OF_ALL = """
+import importlib
+# All first: a module is an attribute of its package from then on.
+for module in [importlib.import_module(name) for name in {modules!r}]:
+    ours = [key for key in vars(module) if key[:2] != "__" and key != "annotations"]
+    print(module.__name__, module.__file__, module.__package__, hasattr(module, "__path__"), sorted(ours))
+"""
+
+
+def test_has_every_module_as_its_file_gives_it(package: Path) -> None:
+    code = NAMES_OF_ALL.format(modules=modules_of(package))
+    packed = output_of(package, code)
+    from_files = subprocess.run(
+        [sys.executable, "-c", f"import sys; sys.path[0] = {str(package.parent)!r}\n{code}"],
+        capture_output=True,
+        check=True,
+        text=True,
+    )
+    assert packed.splitlines() == from_files.stdout.splitlines()
+
+
+def test_opens_no_file_of_the_package(package: Path) -> None:
+    # Neither the sources nor what CPython would have compiled of them need to be there.
+    write_pack(package)
+    for file in package.rglob("*.py"):
+        file.unlink()
+    assert output_of(package, "from ocipy.plan.create import plan_create; print(1)") == "1\n"
+
+
+def test_a_changed_file_counts_and_not_what_was_packed_of_it(package: Path) -> None:
+    code = "from ocipy import timestamp; print(timestamp.__name__, hasattr(timestamp, 'added'))"
+    assert output_of(package, code) == "ocipy.timestamp False\n"
+    with (package / "timestamp.py").open("a") as file:
+        file.write("\nadded = True\n")
+    assert output_of(package, code) == "ocipy.timestamp True\n"
+    # Whatever the one that has changed is imported by.
+    code = "from ocipy.state import record; print(record.utc_timestamp.__globals__['added'])"
+    assert output_of(package, code) == "True\n"
+
+
+def test_a_file_that_is_gone_is_not_served(package: Path) -> None:
+    (package / "timestamp.py").unlink()
+    done = run(package, "import ocipy.timestamp")
+    assert "ModuleNotFoundError: No module named 'ocipy.timestamp'" in done.stderr
+
+
+def test_a_traceback_shows_file_and_line(package: Path) -> None:
+    done = run(package, "from ocipy.signals import signal_number; signal_number('NOSUCH')")
+    line = next(
+        number
+        for number, text in enumerate((package / "signals.py").read_text().splitlines(), 1)
+        if "raise UsageError(" in text
+    )
+    assert f'File "ocipy/signals.py", line {line}, in signal_number' in done.stderr
+    assert "raise UsageError(" in done.stderr
+
+
+STAND_IN = """
+import os, sys
+assert "_collections_abc" not in sys.modules, "os was imported after all"
+assert os.environ["PATH"] == {path!r}
+try:
+    os.environ["NEW"] = "1"
+except TypeError:
+    pass
+else:
+    raise SystemExit("written to a copy of the environment that nobody reads")
+assert os.fsencode("\\udcff") == b"\\xff" and os.fsdecode(b"\\xff") == "\\udcff"
+assert "_collections_abc" not in sys.modules
+assert list(os.walk({directory!r})) == [({directory!r}, [], [])]
+from os import PathLike, environ
+import pathlib, subprocess
+assert isinstance(pathlib.Path("/"), PathLike)
+assert os.environ is environ
+environ["NEW"] = "1"
+assert subprocess.check_output(["/bin/sh", "-c", "echo $NEW"]) == b"1\\n"
+try:
+    os.nothing
+except AttributeError:
+    print("good")
+"""
+
+
+def test_what_stands_in_for_os_becomes_os_when_more_is_asked(package: Path, tmp_path: Path) -> None:
+    directory = tmp_path / "empty"
+    directory.mkdir()
+    code = STAND_IN.format(path=os.environ["PATH"], directory=str(directory))
+    assert output_of(package, code) == "good\n"
+
+
+def test_the_launcher_runs_the_pack() -> None:
+    pack = ROOT / "ocipy" / PACKED_MAIN
+    assert pack.read_bytes()[:4] == importlib.util.MAGIC_NUMBER
+    done = subprocess.run(
+        ["strace", "-f", "-e", "trace=execve,openat", ROOT / "build" / "ocipy", "--version"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert str(pack) in done.stderr.split("execve(")[2]
+    assert "__main__.py" not in done.stderr
+
+
+def test_the_development_pack_is_of_this_source() -> None:
+    # `make build` packs again what has changed; a test run begins with it.
+    done = subprocess.run(
+        ["strace", "-e", "trace=openat", ROOT / "build" / "ocipy", "state", "no-such-container"],
+        capture_output=True,
+        text=True,
+    )
+    opened = [line for line in done.stderr.splitlines() if f"{ROOT}/ocipy/" in line]
+    assert opened
+    assert all("/_native/" in line for line in opened), "\n".join(opened)
