@@ -39,7 +39,7 @@ def execute(step: Step, pid: int, undo: Undo) -> None:
     Raises:
         StepError: the kernel refuses; names the file, and in the hint what to do.
     """
-    _EXECUTORS[type(step)](step, pid, undo)
+    _EXECUTORS[step.operation](step, pid, undo)
 
 
 def missing_directories(path: str, mountpoint: str) -> list[str]:
@@ -366,16 +366,17 @@ def _attach_device_filter(step: steps.AttachDeviceFilter, pid: int, undo: Undo) 
         raise StepError(step, "bpf", error.errno or 0) from None
 
 
-_EXECUTORS: dict[type[Step], Callable[..., None]] = {
-    steps.CreateCgroup: _create_cgroup,
-    steps.EnableControllers: _enable_controllers,
-    steps.WriteCgroupFile: _write_cgroup_file,
-    steps.WriteDependentCgroupFiles: _write_dependent_cgroup_files,
-    steps.JoinCgroup: _join_cgroup,
-    steps.InheritCpuset: _inherit_cpuset,
-    steps.CheckCgroup: _check_cgroup,
-    steps.CheckMemoryUsage: _check_memory_usage,
-    steps.DelegateCgroup: _delegate_cgroup,
-    steps.SetDeviceList: _set_device_list,
-    steps.AttachDeviceFilter: _attach_device_filter,
+# By operation: a class is a price for whoever does not need it (docs/decisions/0020).
+_EXECUTORS: dict[str, Callable[..., None]] = {
+    "create_cgroup": _create_cgroup,
+    "enable_controllers": _enable_controllers,
+    "write_cgroup_file": _write_cgroup_file,
+    "write_dependent_cgroup_files": _write_dependent_cgroup_files,
+    "join_cgroup": _join_cgroup,
+    "inherit_cpuset": _inherit_cpuset,
+    "check_cgroup": _check_cgroup,
+    "check_memory_usage": _check_memory_usage,
+    "delegate_cgroup": _delegate_cgroup,
+    "set_device_list": _set_device_list,
+    "attach_device_filter": _attach_device_filter,
 }

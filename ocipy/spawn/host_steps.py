@@ -18,12 +18,14 @@ if TYPE_CHECKING:
     from ocipy.spawn.undo import Undo
 
 
-_RESCTRL = (
-    steps.CreateResctrlGroup,
-    steps.ShareResctrlGroup,
-    steps.CheckResctrlGroup,
-    steps.JoinResctrlGroup,
-    steps.CreateMonitoringGroup,
+_RESCTRL = frozenset(
+    (
+        "create_resctrl_group",
+        "share_resctrl_group",
+        "check_resctrl_group",
+        "join_resctrl_group",
+        "create_monitoring_group",
+    )
 )
 
 
@@ -83,7 +85,7 @@ class HostSteps:
             from ocipy.spawn import network_devices
 
             network_devices.execute(step, launch.pid, self.undo)
-        elif isinstance(step, _RESCTRL):
+        elif step.operation in _RESCTRL:
             from ocipy.cgroup import resctrl
 
             resctrl.execute(step, launch.pid, self.undo)

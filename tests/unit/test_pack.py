@@ -69,21 +69,35 @@ NAMES_OF_ALL = """
 import importlib
 # All first: a module is an attribute of its package from then on.
 for module in [importlib.import_module(name) for name in {modules!r}]:
-    ours = [key for key in vars(module) if key[:2] != "__" and key != "annotations"]
-    print(module.__name__, module.__file__, module.__package__, hasattr(module, "__path__"), sorted(ours))
+    names = [key for key in vars(module) if key[:2] != "__" and key != "annotations"]
+    print(repr((module.__name__, module.__file__, module.__package__, sorted(names))))
+"""
+COMPARE = """
+import importlib
+expected = [eval(line) for line in {expected!r}]
+modules = [importlib.import_module(name) for name, *_ in expected]
+for module, (name, file, package, names) in zip(modules, expected):
+    assert (module.__file__, module.__package__) == (file, package)
+    for key in names:
+        value = getattr(module, key)
+        if type(value) is type:
+            assert value.__name__ == key or value.__module__ != name, (name, key, value)
+    assert not hasattr(module, "nothing"), name
+print("same")
 """
 
 
 def test_has_every_module_as_its_file_gives_it(package: Path) -> None:
     code = NAMES_OF_ALL.format(modules=modules_of(package))
-    packed = output_of(package, code)
     from_files = subprocess.run(
         [sys.executable, "-c", f"import sys; sys.path[0] = {str(package.parent)!r}\n{code}"],
         capture_output=True,
         check=True,
         text=True,
     )
-    assert packed.splitlines() == from_files.stdout.splitlines()
+    expected = from_files.stdout.splitlines()
+    assert len(expected) == len(modules_of(package)) > 100
+    assert output_of(package, COMPARE.format(expected=expected)) == "same\n"
 
 
 def test_opens_no_file_of_the_package(package: Path) -> None:
