@@ -81,7 +81,12 @@ def run_command_line(argv: list[str]) -> int:
         )
         request = parse_command(values, rest)
         command = request.command
-        status = _run(request)
+        if values.get("metrics") or os.environ.get("OCIPY_METRICS"):
+            from ocipy.observe.metrics import run_counted
+
+            status = run_counted(request, _run)
+        else:
+            status = _run(request)
         log.flush_warnings()
         return status
     except OcipyError as error:

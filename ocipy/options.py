@@ -88,6 +88,8 @@ GLOBAL_OPTIONS = (
     Option("cgroup-manager", TEXT, "NAME", "cgroupfs, systemd or disabled"),
     Option("rootless", TEXT, "WHEN", "ignore cgroup permission errors: true, false or auto",
            default="auto"),
+    Option("metrics", FLAG, "", "count this command in the state root, for 'ocipy metrics'; as "
+           "does OCIPY_METRICS=1 in the environment"),
     Option("criu", TEXT, "FILE", "path of criu", default="criu", hidden=True),
     Option("help", FLAG, "", "show help", short="h"),
     Option("version", FLAG, "", "print the version", short="v"),
@@ -208,6 +210,7 @@ COMMANDS = (
     Command("validate", "say what is wrong with a config.json", "", 0, 0, (
         _BUNDLE, _CONFIG, _STRICT)),
     Command("features", "print what this runtime supports, as JSON", "", 0, 0),
+    Command("metrics", "print what was counted with --metrics, as Prometheus reads it", "", 0, 0),
     Command("checkpoint", "checkpoint a running container", _ID, 1, 1, (
         *_CHECKPOINT_BOTH,
         Option("parent-path", TEXT, "DIR", "image files of the previous --pre-dump"),

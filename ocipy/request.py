@@ -14,7 +14,8 @@ class Request:
 
     `options` maps the long name without dashes (`"pid-file"`) to what was given, and only what was
     given. The typed readers below add the defaults: False, 0, "" and [], unless the table says
-    otherwise. Asking for an option that the command does not have is a KeyError, hence a bug.
+    otherwise. `started_at` is when the command saw the program run, in seconds on CLOCK_MONOTONIC.
+    Asking for an option that the command does not have is a KeyError, hence a bug.
     """
 
     __slots__ = (
@@ -28,6 +29,7 @@ class Request:
         "options",
         "root",
         "rootless",
+        "started_at",
         "systemd_cgroup",
     )
 
@@ -54,6 +56,7 @@ class Request:
         self.systemd_cgroup = systemd_cgroup
         self.cgroup_manager = cgroup_manager
         self.rootless = rootless
+        self.started_at = 0.0
         self.options = options or {}
         self.defaults = defaults or {}
         self.args = args or []

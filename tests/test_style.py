@@ -117,7 +117,7 @@ MAY_IMPORT = {
     "ocipy.commands": STAGES | {"ocipy.observe", "ocipy._generated_build"},
     # Objects around the functions of the commands; the option table has their defaults.
     "ocipy.library": STAGES | {"ocipy.observe", "ocipy.commands", "ocipy.options"},
-    "ocipy.cli": {*COMMAND_LINE, "ocipy.commands"},
+    "ocipy.cli": {*COMMAND_LINE, "ocipy.commands", "ocipy.observe.metrics"},
     "ocipy.__main__": {"ocipy.cli"},
 }
 # A plan is a pure function: no planner has a way to reach a file, the clock or the kernel. That

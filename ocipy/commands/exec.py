@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from ocipy import log
 from ocipy.cgroup.exec_paths import exec_cgroups, follow_init, was_made
 from ocipy.errors import OcipyError
@@ -107,6 +109,7 @@ def launch_process(
         before_it_runs()
         launch.go()
         launch.await_exec()
+        request.started_at = time.monotonic()
     except BaseException as error:
         for problem in undo.run():
             log.warning(f"while cleaning up: {problem}")

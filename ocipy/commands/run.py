@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 
 from ocipy import log
 from ocipy.errors import OcipyError
@@ -38,6 +39,7 @@ def run(request: Request) -> int:
 
             signals = CaughtSignals()
         _start(container)
+        request.started_at = time.monotonic()
     except BaseException as error:
         container.destroy()
         if isinstance(error, OcipyError) and error.pointer:

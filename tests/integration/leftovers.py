@@ -8,8 +8,8 @@ import subprocess
 import time
 
 CGROUP_ROOT = "/sys/fs/cgroup"
-# What a state root keeps on purpose: the compiled seccomp filters.
-KEPT = {".@seccomp"}
+# What a state root keeps on purpose: counters, and the compiled seccomp filters.
+KEPT = {".@metrics", ".@seccomp"}
 
 
 def cgroup_roots() -> list[str]:
