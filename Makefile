@@ -13,7 +13,7 @@ IN_VENV := PATH="$(CURDIR)/$(VENV)/bin:$$PATH"
 OCIPY ?= $(CURDIR)/build/ocipy
 PYTEST_ARGS ?=
 
-.PHONY: build demo shell test test-vm test-clusters test-sanitized fuzz lint bench clean distclean locked-build
+.PHONY: build demo shell test test-vm test-clusters test-sanitized bench-clusters fuzz lint bench clean distclean locked-build
 .PHONY: build-tools demo-tools test-tools
 
 build: ## the launcher build/ocipy, which runs the package in this tree; the shim and init in the tree
@@ -49,6 +49,9 @@ lint: build test-tools ## formatter, linters, types, layering, generated files
 
 bench: build demo-tools ## side by side with runc, and crun where it is installed
 	@$(VENV)/bin/python bench/run.py --ocipy "$(OCIPY)"
+
+bench-clusters: build test-tools ## 300 pods on a node and a swarm's service, side by side with runc, ten minutes
+	@$(VENV)/bin/python -m bench.clusters "$(OCIPY)" "$$(command -v runc)" --write $(BENCH_ARGS)
 
 clean:
 	rm -rf build .make/sources .mypy_cache .pytest_cache .ruff_cache .hypothesis
