@@ -96,8 +96,10 @@ EXIT_STATUS = """\
 Exit status of ocipy:
 
   0        success
-  1        an error, of any code; of audit, doctor and inspect --verify: findings
+  1        an error, of any code
   3        there is no such command, or no such help topic
+  10       doctor: something fails; inspect --verify: there is drift
+  10 20 30 audit: the worst finding is medium, high, critical
   255      an error of exec, where 1 may be the status of the process itself
   0...255  of run and exec in the foreground: that of the process; 128 + n for signal n
   130      interrupted from the keyboard

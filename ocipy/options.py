@@ -207,6 +207,21 @@ COMMANDS = (
         Option("id", TEXT, "ID", "plan for a container of this name", default="container"),
         Option("format", TEXT, "FORMAT", "text or json", default="text"),
         Option("diff", TEXT, "DIR", "print how the plan of the bundle DIR differs"))),
+    Command("doctor", "say what this host can do for containers, and what it lacks", "", 0, 0, (
+        Option("bundle", TEXT, "DIR", "say also which fields of this bundle it cannot honour",
+               short="b"),
+        _CONFIG,
+        Option("format", TEXT, "FORMAT", "text or json", default="text"))),
+    Command("audit", "say what a bundle or a container gives away, worst first", "[container-id]",
+            0, 1, (
+        Option("bundle", TEXT, "DIR", "the bundle (default: the current directory)", short="b"),
+        _CONFIG,
+        Option("format", TEXT, "FORMAT", "text, json or sarif", default="text"))),
+    Command("inspect", "say what is really in force for a container, read from the kernel", _ID,
+            1, 1, (
+        Option("verify", FLAG, "", "compare it with the config, and list the drift"),
+        Option("host", FLAG, "", "show it beside the host's own"),
+        Option("format", TEXT, "FORMAT", "text or json (default: text on a terminal)"))),
     Command("validate", "say what is wrong with a config.json", "", 0, 0, (
         _BUNDLE, _CONFIG, _STRICT)),
     Command("features", "print what this runtime supports, as JSON", "", 0, 0),

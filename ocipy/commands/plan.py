@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import os
-
 from ocipy import log
 from ocipy.bundle import open_bundle
-from ocipy.cgroup.paths import container_cgroups, limits_without_cgroup
-from ocipy.errors import OcipyError, UsageError
+from ocipy.cgroup.paths import limits_without_cgroup
+from ocipy.errors import UsageError
 from ocipy.host.probe import probe_host
 from ocipy.json_text import dumps
-from ocipy.plan.create import plan_create
+from ocipy.observe.bundle_plan import plan_of_bundle
 from ocipy.plan.describe import plan_difference, plan_to_json, plan_to_text
-from ocipy.plan.request import CreateRequest
 from ocipy.state import store
 from ocipy.sys.fd import print_text
 
@@ -38,13 +35,24 @@ def run(request: Request) -> int:
         log.warning(ignored)
     plan = _steps(request, bundle)
     if request.text("diff"):
-        other = _steps(request, open_bundle(request.text("diff"), strict=request.flag("strict")))
+        other = _steps(request, _open_other(request.text("diff"), request.flag("strict")))
         print_text("".join(f"{line}\n" for line in plan_difference(plan, other)))
     elif output_format == "json":
         print_text(dumps(plan_to_json(plan), 2) + "\n")
     else:
         print_text(plan_to_text(plan, with_calls=True))
     return 0
+
+
+def _open_other(path: str, strict: bool) -> Bundle:
+    try:
+        return open_bundle(path, strict=strict)
+    except UsageError as error:
+        raise UsageError(
+            f"cannot read the other bundle: {error}",
+            hint="--diff names the directory of the bundle to compare with, which has a "
+            "config.json in it",
+        ) from None
 
 
 def _steps(request: Request, bundle: Bundle) -> list[Step]:
@@ -75,32 +83,12 @@ def plan_of(
     Raises:
         ConfigError: the host cannot do it, or a rule that only shows while planning.
     """
-    config, host = bundle.config, probe_host()
-    root = store.root_path(root)
-    cgroup_paths = container_cgroups(config, host, container_id) if with_cgroup else {}
-    try:
-        return plan_create(
-            config,
-            host,
-            CreateRequest(
-                container_id,
-                bundle=bundle.path,
-                rootfs=os.path.realpath(os.path.join(bundle.path, config["root"]["path"])),
-                start_fifo=f"{root}/{container_id}/{store.START_FIFO}",
-                report_fifo=f"{root}/{container_id}/{store.REPORT_FIFO}",
-                no_pivot=no_pivot,
-                no_new_keyring=no_new_keyring,
-                cgroup_paths=cgroup_paths,
-                cgroup_existed=os.path.isdir(cgroup_paths.get("", "")),
-                oci_state={
-                    "ociVersion": config["ociVersion"],
-                    "id": container_id,
-                    "bundle": bundle.path,
-                },
-            ),
-        )
-    except OcipyError as error:
-        from ocipy.schema.report import describe_faults
-
-        describe_faults(error, bundle.text, bundle.config_file)
-        raise
+    return plan_of_bundle(
+        bundle,
+        probe_host(),
+        container_id,
+        store.root_path(root),
+        no_pivot=no_pivot,
+        no_new_keyring=no_new_keyring,
+        cgroup_paths=None if with_cgroup else {},
+    )

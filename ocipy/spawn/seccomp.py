@@ -65,7 +65,7 @@ def compile_filter(request: SeccompRequest, state_root: str) -> bytes:
     cache = FilterCache(state_root)
     program = cache.load(key)
     if program is None:
-        program = _compile(request)
+        program = compile_program(request)
         cache.store(key, program)
     return program
 
@@ -116,7 +116,12 @@ def execute(step: SendSeccompListener, listener: int, pid: int, state: dict[str,
         ) from None
 
 
-def _compile(request: SeccompRequest) -> bytes:
+def compile_program(request: SeccompRequest) -> bytes:
+    """Return the program for a request; no cache is asked.
+
+    Raises:
+        ConfigError, UnsupportedError: libseccomp refused the profile.
+    """
     from ocipy.spawn.enosys import enosys_stub
 
     rules = _number(request)

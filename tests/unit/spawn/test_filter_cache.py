@@ -129,7 +129,7 @@ def test_compiling_happens_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     def must_not_be_called(*_: object) -> bytes:
         raise AssertionError("compiled again")
 
-    monkeypatch.setattr(seccomp, "_compile", must_not_be_called)
+    monkeypatch.setattr(seccomp, "compile_program", must_not_be_called)
     assert seccomp.compile_filter(request(), str(tmp_path)) == first
     # What seccomp(2) is given beside the program makes no other program.
     assert seccomp.compile_filter(request(seccomp_flags=4), str(tmp_path)) == first

@@ -1,0 +1,217 @@
+"""`inspect --verify`: where what is in force differs from what config.json asked for.
+
+A process may give up privileges by itself, and usually does: that is no drift. What counts is what
+it has more than was asked for, and what the container lacks.
+"""
+
+from __future__ import annotations
+
+import os
+
+from ocipy.host.probe import probe_host
+from ocipy.observe.bundle_plan import plan_of_bundle
+from ocipy.observe.live import read
+from ocipy.plan import _generated_steps as steps
+from ocipy.sys.constants import CLONE_FLAG
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+    from ocipy.bundle import Bundle
+    from ocipy.config._generated_types import Config
+    from ocipy.json_text import Json
+
+_FLAGS = ("ro", "nosuid", "nodev", "noexec")
+# What these files hold for "no limit".
+_UNLIMITED = {"max", "-1", "9223372036854771712"}
+
+
+class Drift:
+    """One difference: the field, what it asked for, and what there is."""
+
+    __slots__ = ("asked", "found", "pointer")
+
+    def __init__(self, pointer: str, asked: str, found: str) -> None:
+        self.pointer = pointer
+        self.asked = asked
+        self.found = found
+
+    def to_json(self) -> dict[str, Json]:
+        return {"pointer": self.pointer, "asked": self.asked, "found": self.found}
+
+
+def verify(
+    bundle: Bundle, live: dict[str, Any], container_id: str, root: str, paths: dict[str, str]
+) -> list[Drift]:
+    """Compare the config that a container was made with to what read_process() has found."""
+    config = bundle.config
+    return [
+        *_namespaces(config, live),
+        *_capabilities(config, live),
+        *_process(config, live),
+        *_mounts(config, live),
+        *_hidden_paths(config, live),
+        *_limits(bundle, container_id, root, paths),
+    ]
+
+
+def _namespaces(config: Config, live: dict[str, Any]) -> Iterator[Drift]:
+    namespaces = config.get("linux", {}).get("namespaces", ())
+    asked = {ns["type"]: i for i, ns in enumerate(namespaces)}
+    for kind in CLONE_FLAG:
+        found = live["namespaces"].get(kind)
+        if found is None:
+            continue
+        if kind not in asked:
+            if found["of"] != "host":
+                yield Drift("/linux/namespaces", f"the host's {kind} namespace", "another one")
+            continue
+        path = namespaces[asked[kind]].get("path", "")
+        if path:
+            try:
+                inode = os.stat(path).st_ino
+            except OSError:
+                continue  # whoever made it has removed its name since
+            if inode != found["inode"]:
+                yield Drift(f"/linux/namespaces/{asked[kind]}/path",
+                            f"{kind}:[{inode}]", f"{kind}:[{found['inode']}]")  # fmt: skip
+        elif found["of"] == "host":
+            yield Drift(f"/linux/namespaces/{asked[kind]}", f"a {kind} namespace of its own",
+                        "the host's")  # fmt: skip
+
+
+def _capabilities(config: Config, live: dict[str, Any]) -> Iterator[Drift]:
+    sets = config.get("process", {}).get("capabilities", {})
+    for name, found in live["capabilities"].items():
+        more = {*found} - {*sets.get(name, ())}  # type: ignore[misc]
+        # Without a user namespace of its own, root regains what is in its bounding set at execve.
+        if name in ("effective", "permitted"):
+            more -= {*sets.get("bounding", ())}
+        if more:
+            yield Drift(
+                f"/process/capabilities/{name}", "no others than listed", ", ".join(sorted(more))
+            )
+
+
+def _process(config: Config, live: dict[str, Any]) -> Iterator[Drift]:
+    process = config.get("process", {})
+    if process.get("noNewPrivileges") and not live["noNewPrivileges"]:
+        yield Drift("/process/noNewPrivileges", "true", "false")
+    if "seccomp" in config.get("linux", {}) and live["seccomp"]["mode"] != "filter":
+        yield Drift("/linux/seccomp", "a filter", str(live["seccomp"]["mode"]))
+    if "oomScoreAdj" in process and process["oomScoreAdj"] != live["oomScoreAdj"]:
+        yield Drift("/process/oomScoreAdj", str(process["oomScoreAdj"]), str(live["oomScoreAdj"]))
+    profile = process.get("apparmorProfile")
+    if profile and not str(live["label"]).startswith(profile):
+        yield Drift("/process/apparmorProfile", profile, str(live["label"]) or "none")
+    label = process.get("selinuxLabel")
+    if label and live["label"] != label:
+        yield Drift("/process/selinuxLabel", label, str(live["label"]) or "none")
+    for i, limit in enumerate(process.get("rlimits", ())):
+        found = live["rlimits"].get(limit["type"])
+        # A process may lower both.
+        if (
+            found
+            and (found["hard"] is None or found["hard"] > limit["hard"])
+            and (limit["hard"] < 1 << 63)
+        ):
+            yield Drift(f"/process/rlimits/{i}/hard", str(limit["hard"]),
+                        "unlimited" if found["hard"] is None else str(found["hard"]))  # fmt: skip
+
+
+def _visible(live: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the mounts by destination; of several on the same, the last one is seen."""
+    return {mount["destination"]: mount for mount in live["mounts"]}
+
+
+def _mounts(config: Config, live: dict[str, Any]) -> Iterator[Drift]:
+    visible = _visible(live)
+    if config["root"].get("readonly") and "ro" not in visible.get("/", {}).get("options", ["ro"]):
+        yield Drift("/root/readonly", "true", "the root can be written to")
+    for i, mount in enumerate(config.get("mounts", ())):
+        destination = os.path.normpath(mount["destination"])
+        found = visible.get(destination)
+        if found is None:
+            yield Drift(f"/mounts/{i}/destination", f"a mount on {destination}", "none")
+            continue
+        for flag in _FLAGS:
+            if flag in mount.get("options", ()) and flag not in found["options"]:
+                yield Drift(f"/mounts/{i}/options", flag, ",".join(found["options"]))
+
+
+def _hidden_paths(config: Config, live: dict[str, Any]) -> Iterator[Drift]:
+    visible = _visible(live)
+    root = f"/proc/{live['pid']}/root"
+    for field in ("maskedPaths", "readonlyPaths"):
+        for i, path in enumerate(config.get("linux", {}).get(field, ())):  # type: ignore[arg-type, var-annotated]
+            found = visible.get(os.path.normpath(path))
+            if found is None:
+                # What the container has not got needs no hiding; links in it are not followed.
+                if not _is_there(root, path):
+                    continue
+                yield Drift(f"/linux/{field}/{i}", f"{path} hidden or read-only", "it is not")
+            elif field == "readonlyPaths" and "ro" not in found["options"]:
+                yield Drift(f"/linux/{field}/{i}", f"{path} read-only",
+                            ",".join(found["options"]))  # fmt: skip
+
+
+def _is_there(root: str, path: str) -> bool:
+    from ocipy.sys import native
+
+    try:
+        root_fd = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        os.close(native.open_in_root(root_fd, path, os.O_PATH | os.O_CLOEXEC))
+    except OSError:
+        return False
+    finally:
+        os.close(root_fd)
+    return True
+
+
+def _limits(bundle: Bundle, container_id: str, root: str, paths: dict[str, str]) -> Iterator[Drift]:
+    """Plan the container again, and look whether each file has the value that it was given."""
+    if not paths:
+        return
+    plan = plan_of_bundle(bundle, probe_host(), container_id, root, cgroup_paths=paths)
+    values: dict[str, tuple[str, str]] = {}
+    for step in plan.steps:
+        if isinstance(step, steps.WriteCgroupFile):
+            path, value = step.path, step.value
+            if step.fallback_path and not os.path.exists(path):
+                path, value = step.fallback_path, step.fallback_value
+            values[path] = (step.source, value)
+        elif isinstance(step, steps.WriteDependentCgroupFiles):
+            for path, value in zip(step.paths, step.values, strict=True):
+                values[path] = (step.source, value)
+    for path, (pointer, value) in values.items():
+        found = read(path).strip()
+        if found and not _equal(value, found):
+            yield Drift(pointer, f"{os.path.basename(path)}: {value}", found)
+
+
+def _equal(asked: str, found: str) -> bool:
+    if asked == found or {asked, found} <= _UNLIMITED:
+        return True
+    if asked.isdigit() and found.isdigit():
+        # The kernel counts memory in pages.
+        page = os.sysconf("SC_PAGE_SIZE")
+        return int(asked) // page == int(found) // page and int(asked) >= page
+    # A file of several lines, one for each device, has the line among others.
+    if all(word in found.split() for word in asked.split()):
+        return True
+    return _numbers(asked) == _numbers(found) != []
+
+
+def _numbers(text: str) -> list[int]:
+    """Return the numbers of a list such as "0-2,7"; [] for anything else."""
+    from ocipy.config.cpu_list import parse_list
+
+    try:
+        return parse_list(text)
+    except (ValueError, IndexError):
+        return []
