@@ -101,6 +101,7 @@ MAY_IMPORT = {
     "ocipy.plan": {"ocipy.config", "ocipy.host.facts", "ocipy.cgroup.plan"},
     "ocipy.cgroup": {
         *("ocipy.config", "ocipy.host", "ocipy.plan._generated_steps", "ocipy.plan.intel_rdt"),
+        "ocipy.plan.step",
     },
     "ocipy.spawn": {
         # state.process: which process a pid means, before there is a record of it

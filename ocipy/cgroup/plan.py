@@ -3,19 +3,22 @@
 Pure. Theory of operation. Three lists, for three moments:
 
     plan_create_cgroup   before the clone      check, create, enable controllers, limits, devices
-    plan_join_cgroup     while init waits      the pid is written into each hierarchy of v1
+    plan_enter_cgroup    init's first steps    it moves itself into each hierarchy of v1
+    plan_join_cgroup     while init waits      the host moves it, where it cannot do so itself
     plan_late_limits     after the last fork   a limit on processes that leaves no room for init's
 
 In v2 the process is cloned into its cgroup (clone_into_cgroup_path), so that no moment exists in
 which it runs outside. Limits are in force before the process is. Into a cgroup that was there
-before us it is moved as in v1: recent kernels (6.18, not 6.1) kill what is cloned into a cgroup
-whose cgroup.kill was ever written, however long ago.
+before us the host moves it: recent kernels (6.18, not 6.1) kill what is cloned into a cgroup whose
+cgroup.kill was ever written, however long ago. Such a move costs 10 ms (docs/decisions/0021).
 """
 
 from __future__ import annotations
 
 from ocipy.cgroup.paths import SOURCE, Homes
 from ocipy.plan import _generated_steps as steps
+from ocipy.plan.step import HostFd
+from ocipy.sys.constants import O_WRONLY
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -84,16 +87,32 @@ def plan_create_cgroup(config: Config, host: HostFacts, request: CreateRequest) 
     return plan + _plan_delegation(config, host, paths)
 
 
-def plan_join_cgroup(config: Config, host: HostFacts, request: CreateRequest) -> list[Step]:
-    """Return the steps that put the process, once it is there, into its cgroup of each hierarchy.
-
-    None where the process is cloned into its cgroup.
-    """
-    if clone_into_cgroup_path(config, host, request):
-        return []
-    ignore = (*_NO_PERMISSION, "ENOENT") if is_optional(config, host) else ()
+def enter_cgroups(paths: Mapping[str, str]) -> list[Step]:
+    """Return the steps by which init moves itself into the v1 cgroups among `paths`."""
     return [
-        steps.JoinCgroup(SOURCE, path=path, ignore=ignore) for path in request.cgroup_paths.values()
+        steps.EnterCgroup(SOURCE, tasks_fd=HostFd(f"{path}/tasks", flags=O_WRONLY))
+        for controllers, path in paths.items()
+        if controllers
+    ]
+
+
+def plan_enter_cgroup(config: Config, host: HostFacts, request: CreateRequest) -> list[Step]:
+    """Return the steps by which init moves itself into its cgroups."""
+    return [] if is_optional(config, host) else enter_cgroups(request.cgroup_paths)
+
+
+def plan_join_cgroup(config: Config, host: HostFacts, request: CreateRequest) -> list[Step]:
+    """Return the steps that put the process, once it is there, into the cgroups that are left.
+
+    None where the process is cloned into its cgroup, or enters it.
+    """
+    ignore = (*_NO_PERMISSION, "ENOENT") if is_optional(config, host) else ()
+    cloned_into = clone_into_cgroup_path(config, host, request)
+    entered = [] if is_optional(config, host) else [key for key in request.cgroup_paths if key]
+    return [
+        steps.JoinCgroup(SOURCE, path=path, ignore=ignore)
+        for controllers, path in request.cgroup_paths.items()
+        if controllers not in entered and path != cloned_into
     ]
 
 
@@ -115,7 +134,7 @@ def clone_into_cgroup_path(config: Config, host: HostFacts, request: CreateReque
 
     It may be missing, or refuse, only if is_optional(): then the clone is done without.
     """
-    if host.cgroup.mode != "v2" or request.cgroup_existed:
+    if request.cgroup_existed:
         return ""
     return request.cgroup_paths.get("", "")
 

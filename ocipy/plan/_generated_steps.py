@@ -710,6 +710,28 @@ class AwaitHost(Step):
         self.reason = reason
 
 
+class EnterCgroup(Step):
+    """enter a cgroup by its file {tasks_fd}."""
+
+    __slots__ = ("tasks_fd",)
+    operation = "enter_cgroup"
+    code = 0x010E
+    template = "enter a cgroup by its file {tasks_fd}"
+    spec = "config-linux.md#cgroups-path"
+    calls = ("openat", "write")
+    kinds = (("tasks_fd", "fd"),)
+
+    def __init__(
+        self,
+        source: str,
+        *,
+        tasks_fd: HostFd | None,
+    ) -> None:
+        self.source = source
+        self.place = "init"
+        self.tasks_fd = tasks_fd
+
+
 class JoinNamespace(Step):
     """join the {clone_flag:namespaces} namespace {ns_fd!r}."""
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from ocipy.cgroup.plan import (
     clone_into_cgroup_path,
     plan_create_cgroup,
+    plan_enter_cgroup,
     plan_join_cgroup,
     plan_late_limits,
 )
@@ -101,6 +102,7 @@ def plan_create(config: Config, host: HostFacts, request: CreateRequest) -> Plan
     plan.cgroup_path = clone_into_cgroup_path(config, host, request)
     clone_flags, entering = plan_enter(config, namespaces)
     plan.steps.append(steps.SpawnInit("/linux/namespaces", clone_flags=clone_flags))
+    add(plan_enter_cgroup(config, host, request))
     joining = plan_join_cgroup(config, host, request)
     if entering:
         add([entering[0], *joining] if joining else [])

@@ -5,6 +5,7 @@ Pure. The order is that of create, without what the container has already: no mo
 
 from __future__ import annotations
 
+from ocipy.cgroup.plan import enter_cgroups
 from ocipy.plan import _generated_steps as steps
 from ocipy.plan.capabilities import plan_capabilities
 from ocipy.plan.identity import plan_identity, plan_seccomp_filter, plan_seccomp_listener
@@ -122,14 +123,14 @@ def plan_exec(config: Config, process: Process, host: HostFacts, request: ExecRe
 
     # Outside: a process that is put into the cgroup before it enters anything.
     # Only where nobody has written to cgroup.kill yet: see ocipy/cgroup/plan.py.
-    if host.cgroup.mode == "v2" and request.cgroup_made:
-        plan.cgroup_path = request.cgroup_paths.get("", "")
+    unified = request.cgroup_paths.get("", "")
+    plan.cgroup_path = unified if request.cgroup_made else ""
     plan.steps.append(steps.SpawnInit("", clone_flags=0))
     add(_affinity(affinity.get("initial"), "initial"))
     joining: list[Step] = _join_intel_rdt(config, request.container_id)
-    if not plan.cgroup_path:
-        paths = request.cgroup_paths.values()
-        joining += [steps.JoinCgroup("", path=path, ignore=()) for path in paths]
+    if unified and not plan.cgroup_path:
+        joining.append(steps.JoinCgroup("", path=unified, ignore=()))
+    add(enter_cgroups(request.cgroup_paths))
     if joining:
         plan.steps.append(steps.AwaitHost("", reason="put into the cgroup"))
         add(joining)

@@ -37,6 +37,7 @@ _HINTS = {
     "/proc/PID/ns",
     ("join_namespace", errno.EPERM): "the namespace belongs to a user namespace over which ocipy "
     "has no CAP_SYS_ADMIN",
+    ("enter_cgroup", errno.ENOSPC): "its cpuset.cpus or cpuset.mems is empty",
     ("fork_init", errno.EAGAIN): "the container's limit of processes (pids) is reached",
     ("set_user", errno.EINVAL): "the id has no mapping in the container's user namespace",
     ("become_root", errno.EINVAL): "id 0 has no mapping in the container's user namespace",

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+# include/uapi/asm-generic/fcntl.h
+O_WRONLY = 1
+
 # include/uapi/linux/sched.h
 CLONE_NEWTIME = 0x00000080
 CLONE_NEWNS = 0x00020000

@@ -80,6 +80,10 @@ struct await_host_args {
 	const char *reason;
 };
 
+struct enter_cgroup_args {
+	int tasks_fd;
+};
+
 struct join_namespace_args {
 	int ns_fd;
 	int64_t clone_flag;
@@ -380,6 +384,7 @@ struct exec_args {
 
 union op_args {
 	struct await_host_args await_host;
+	struct enter_cgroup_args enter_cgroup;
 	struct join_namespace_args join_namespace;
 	struct fork_init_args fork_init;
 	struct unshare_args unshare;
@@ -439,6 +444,8 @@ struct step_report;
 
 int op_await_host(struct init_ctx *ctx, const struct await_host_args *args,
 	                  struct step_report *report);
+int op_enter_cgroup(struct init_ctx *ctx, const struct enter_cgroup_args *args,
+	                    struct step_report *report);
 int op_join_namespace(struct init_ctx *ctx, const struct join_namespace_args *args,
 	                      struct step_report *report);
 int op_fork_init(struct init_ctx *ctx, const struct fork_init_args *args,
@@ -558,6 +565,18 @@ static int run_await_host(struct init_ctx *ctx, const union op_args *args,
 		struct step_report *report)
 {
 	return op_await_host(ctx, &args->await_host, report);
+}
+
+static int decode_enter_cgroup(struct cursor *cursor, union op_args *args)
+{
+	args->enter_cgroup.tasks_fd = cursor_fd(cursor);
+	return cursor_end(cursor);
+}
+
+static int run_enter_cgroup(struct init_ctx *ctx, const union op_args *args,
+		struct step_report *report)
+{
+	return op_enter_cgroup(ctx, &args->enter_cgroup, report);
 }
 
 static int decode_join_namespace(struct cursor *cursor, union op_args *args)
@@ -1281,6 +1300,7 @@ static const struct operation {
 		   struct step_report *report);
 } operations[] = {
 	{ 0x0101, decode_await_host, run_await_host },
+	{ 0x010e, decode_enter_cgroup, run_enter_cgroup },
 	{ 0x0102, decode_join_namespace, run_join_namespace },
 	{ 0x0103, decode_fork_init, run_fork_init },
 	{ 0x0104, decode_unshare, run_unshare },

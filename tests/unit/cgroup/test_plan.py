@@ -14,6 +14,7 @@ from ocipy.cgroup.plan import (
     clone_into_cgroup_path,
     is_optional,
     plan_create_cgroup,
+    plan_enter_cgroup,
     plan_join_cgroup,
     plan_late_limits,
 )
@@ -72,15 +73,21 @@ def test_v1() -> None:
     assert made == [f"{hierarchy.mountpoint}/a/b" for hierarchy in V1.v1]
     assert names(plan).count("inherit_cpuset") == 1
     assert names(plan)[-1] == "set_device_list"
-    joins = plan_join_cgroup(PLAIN, host(V1), request(PLAIN, V1))
-    assert [step.path for step in joins if isinstance(step, steps.JoinCgroup)] == made
+    entered: list[Any] = plan_enter_cgroup(PLAIN, host(V1), request(PLAIN, V1))
+    assert [step.tasks_fd.path for step in entered] == [f"{path}/tasks" for path in made]
+    assert plan_join_cgroup(PLAIN, host(V1), request(PLAIN, V1)) == []
     assert clone_into_cgroup_path(PLAIN, host(V1), request(PLAIN, V1)) == ""
 
 
 def test_hybrid_joins_both_and_leaves_the_host_s_controllers_alone() -> None:
     assert "enable_controllers" not in names(create(PLAIN, HYBRID))
-    joins = plan_join_cgroup(PLAIN, host(HYBRID), request(PLAIN, HYBRID))
-    assert "/cg/unified/a/b" in [getattr(step, "path", "") for step in joins]
+    asked = request(PLAIN, HYBRID)
+    assert len(plan_enter_cgroup(PLAIN, host(HYBRID), asked)) == len(HYBRID.v1)
+    assert clone_into_cgroup_path(PLAIN, host(HYBRID), asked) == "/cg/unified/a/b"
+    assert plan_join_cgroup(PLAIN, host(HYBRID), asked) == []
+    asked.cgroup_existed = True
+    joins = plan_join_cgroup(PLAIN, host(HYBRID), asked)
+    assert [getattr(step, "path", "") for step in joins] == ["/cg/unified/a/b"]
     huge: Any = {
         "linux": {
             "cgroupsPath": "/a",
