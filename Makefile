@@ -55,7 +55,7 @@ bench-clusters: build test-tools ## 300 pods on a node and a swarm's service, si
 
 clean:
 	rm -rf build .make/sources .mypy_cache .pytest_cache .ruff_cache .hypothesis
-	rm -f ocipy/_native/_shim*.so ocipy/_native/ocipy-init ocipy/_native/packed_main.pyc
+	rm -f ocipy/_native/_*.so ocipy/_native/ocipy-init ocipy/_native/packed_main.pyc
 	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
 
 distclean: clean
@@ -76,7 +76,7 @@ locked-build: build-tools
 	@mv .make/sources.new .make/sources
 	@$(IN_VENV) ninja -C build --quiet -k 0; \
 	status=$$?; \
-	for built in build/_shim*.so build/ocipy-init build/packed_main.pyc; do \
+	for built in build/_*.so build/ocipy-init build/packed_main.pyc; do \
 		target="ocipy/_native/$${built##*/}"; \
 		[ -f "$$built" ] || continue; \
 		cmp -s "$$built" "$$target" && continue; \

@@ -45,7 +45,9 @@ def test_package_is_whole(installed: Path) -> None:
     source = {str(path.relative_to(REPOSITORY)) for path in Path(REPOSITORY, "ocipy").rglob("*.py")}
     built = {
         "ocipy/_generated_build.py",
+        "ocipy/_native/_calls.abi3.so",
         "ocipy/_native/_shim.abi3.so",
+        "ocipy/_native/packed_main.pyc",
         "ocipy/_native/ocipy-init",
         "ocipy/py.typed",
     }

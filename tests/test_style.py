@@ -11,6 +11,7 @@ import re
 import shutil
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -61,7 +62,13 @@ def test_c_warnings(source: Path, tmp_path: Path) -> None:
         '#define BUILD_PYTHON_MINOR 11\n#define BUILD_PYTHON "python3"\n'
     )
     warnings = "-Wall -Wextra -Wformat=2 -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Werror"
-    include = [f"-I{ROOT}/ocipy_native", f"-I{tmp_path}"]
+    python_h = sysconfig.get_path("include")
+    include = [
+        f"-I{ROOT}/ocipy_native",
+        f"-I{tmp_path}",
+        f"-I{python_h}",
+        "-DPy_LIMITED_API=0x030b0000",
+    ]
     # Optimised, because only then gcc sees what may be used uninitialised.
     output = ["-O2", "-c", "-o", f"{tmp_path}/object"]
     check("gcc", "-std=gnu11", *warnings.split(), *include, *output, str(source))

@@ -1,1 +1,1 @@
-"""What is compiled: the extension module `_shim` and the program `ocipy-init`; see ocipy.sys."""
+"""What is compiled: the extension modules `_calls` and `_shim`, the program `ocipy-init`, and the pack; see ocipy.sys."""

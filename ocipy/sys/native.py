@@ -1,6 +1,6 @@
-"""The C shim, typed: a negative errno becomes an OSError here, and nowhere else.
+"""The calls that nearly every command makes and Python's own os module lacks: shim.c, typed.
 
-Every foreign call of the host side that is not in Python's own os module goes through this file.
+All of them raise OSError, of the subclass that its errno has: FileNotFoundError and so on.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import fcntl
 import os
 
-from ocipy._native._shim import ffi, lib  # type: ignore[import-not-found, unused-ignore]
+from ocipy._native import _calls  # type: ignore[attr-defined, unused-ignore]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,13 +26,6 @@ AT_RECURSIVE = 0x8000
 
 # include/uapi/linux/prctl.h
 PR_SET_CHILD_SUBREAPER = 36
-
-
-def _check(rc: int, filename: str = "") -> int:
-    if rc >= 0:
-        return rc
-    # OSError picks its subclass by errno: FileNotFoundError and so on.
-    raise OSError(-rc, os.strerror(-rc), filename) if filename else OSError(-rc, os.strerror(-rc))
 
 
 def sealed_memfd(name: str, content: bytes, *, executable: bool) -> int:
@@ -76,21 +69,10 @@ def spawn_init(
     `cgroup_fd` is the cgroup v2 directory to be born in, or -1. `inherit` are the descriptors that
     the plan names. `stdio` become its standard streams: each is its own number, or above 2.
     """
-    pidfd = ffi.new("int *", -1)
-    pid = _check(
-        lib.ocipy_spawn_init(
-            init_fd,
-            plan_fd,
-            sync_fd,
-            clone_flags,
-            cgroup_fd,
-            list(inherit),
-            len(inherit),
-            list(stdio),
-            pidfd,
-        )
+    pid, pidfd = _calls.spawn_init(
+        init_fd, plan_fd, sync_fd, clone_flags, cgroup_fd, list(inherit), stdio
     )
-    return pid, pidfd[0]
+    return pid, pidfd
 
 
 def spawn_program(
@@ -105,33 +87,28 @@ def spawn_program(
 
     It ends with 127, and a word on `output_fd`, where `cwd` or the program cannot be used.
     """
-    keep = [ffi.new("char[]", os.fsencode(text)) for text in (*argv, *env)]
-    arguments = ffi.new("char *[]", [*keep[: len(argv)], ffi.NULL])
-    environment = ffi.new("char *[]", [*keep[len(argv) :], ffi.NULL])
-    pidfd = ffi.new("int *", -1)
-    pid = _check(
-        lib.ocipy_spawn_program(
-            os.fsencode(path), arguments, environment, os.fsencode(cwd), input_fd, output_fd, pidfd
-        )
+    arguments = [os.fsencode(text) for text in argv]
+    environment = [os.fsencode(text) for text in env]
+    pid, pidfd = _calls.spawn_program(
+        os.fsencode(path), arguments, environment, os.fsencode(cwd), input_fd, output_fd
     )
-    return pid, pidfd[0]
+    return pid, pidfd
 
 
 def socketpair() -> tuple[int, int]:
     """Return two connected SOCK_SEQPACKET sockets, close-on-exec."""
-    fds = ffi.new("int[2]")
-    _check(lib.ocipy_socketpair(fds))
-    return fds[0], fds[1]
+    first, second = _calls.socketpair()
+    return first, second
 
 
 def connect_unix(path: str) -> int:
     """Return a SOCK_STREAM socket connected to `path`, of any length, close-on-exec."""
-    return _check(lib.ocipy_connect_unix(os.fsencode(path)), path)
+    return int(_calls.connect_unix(os.fsencode(path)))
 
 
 def send(socket_fd: int, data: bytes, fds: Sequence[int] = ()) -> int:
     """sendmsg(2) with descriptors attached; never SIGPIPE. Returns the number of bytes sent."""
-    return _check(lib.ocipy_send(socket_fd, data, len(data), list(fds), len(fds)))
+    return int(_calls.send(socket_fd, data, list(fds)))
 
 
 def receive(socket_fd: int, size: int, timeout_ms: int = -1) -> tuple[bytes, int]:
@@ -140,33 +117,31 @@ def receive(socket_fd: int, size: int, timeout_ms: int = -1) -> tuple[bytes, int
     Raises:
         TimeoutError: nothing came within `timeout_ms` milliseconds (-1: wait for ever).
     """
-    buffer = ffi.new("char[]", size)
-    fd = ffi.new("int *", -1)
-    length = _check(lib.ocipy_receive(socket_fd, buffer, size, fd, timeout_ms))
-    return bytes(ffi.buffer(buffer, length)), fd[0]
+    data, fd = _calls.receive(socket_fd, size, timeout_ms)
+    return data, fd
 
 
 def open_tree(path: str, *, recursive: bool) -> int:
     """open_tree(2): a detached copy of the mount at `path`, with what is mounted below if asked."""
     flags = OPEN_TREE_CLONE | (AT_RECURSIVE if recursive else 0)
-    return _check(lib.ocipy_open_tree(os.fsencode(path), flags), path)
+    return int(_calls.open_tree(os.fsencode(path), flags))
 
 
 def open_in_root(root_fd: int, path: str, flags: int) -> int:
     """openat2(2): open `path` as if `root_fd` were the root, whatever links are on the way."""
-    return _check(lib.ocipy_open_in_root(root_fd, os.fsencode(path), flags), path)
+    return int(_calls.open_in_root(root_fd, os.fsencode(path), flags))
 
 
 def prlimit(pid: int, resource: int, soft: int, hard: int) -> None:
     """prlimit(2); `soft` and `hard` in the resource's own unit, RLIM_INFINITY for no limit."""
-    _check(lib.ocipy_prlimit(pid, resource, soft, hard))
+    _calls.prlimit(pid, resource, soft, hard)
 
 
 def become_subreaper() -> None:
     """Make orphaned descendants our children (PR_SET_CHILD_SUBREAPER)."""
-    _check(lib.ocipy_prctl(PR_SET_CHILD_SUBREAPER, 1))
+    _calls.prctl(PR_SET_CHILD_SUBREAPER, 1)
 
 
 def setns(fd: int, clone_flag: int) -> None:
     """setns(2) of the calling thread."""
-    _check(lib.ocipy_setns(fd, clone_flag))
+    _calls.setns(fd, clone_flag)

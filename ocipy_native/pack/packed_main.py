@@ -29,6 +29,9 @@ TABLE = loads(b"@TABLE@")
 modules = sys.modules
 new_module = type(sys)
 new_spec = type(sys.__spec__)
+extension_loader: Any = modules["_frozen_importlib_external"].ExtensionFileLoader
+# Where they are need not be looked for either.
+EXTENSIONS = frozenset(("ocipy._native._calls", "ocipy._native._shim"))
 pack = posix.open(__file__, posix.O_RDONLY | posix.O_CLOEXEC)
 
 
@@ -72,7 +75,12 @@ class PackFinder:
 
     @staticmethod
     def find_spec(name: str, path: object = None, target: object = None) -> ModuleSpec | None:
-        return new_spec(name, FINDER) if name in TABLE and load(name) else None
+        if name in TABLE:
+            return new_spec(name, FINDER) if load(name) else None
+        if name in EXTENSIONS:
+            file = f"{PACKAGE}/{name[6:].replace('.', '/')}.abi3.so"
+            return new_spec(name, extension_loader(name, file), origin=file)
+        return None
 
     @staticmethod
     def create_module(spec: ModuleSpec) -> ModuleType:

@@ -52,9 +52,17 @@ def compile_shim(target: Path, scratch: Path) -> None:
     cdefs = sorted(NATIVE.glob("shim*.cdef"))
     subprocess.run([sys.executable, NATIVE / "build_shim.py", module, *cdefs], check=True)
     include = [f"-I{NATIVE}", f"-I{sysconfig.get_path('include')}"]
-    sources = [module, *sorted(NATIVE.glob("shim*.c"))]
+    sources = [module, *sorted(NATIVE.glob("shim_*.c"))]
     flags = [*FLAGS, "-shared", "-fPIC", "-w"]
     subprocess.run(["gcc", *flags, *include, *sources, "-lseccomp", "-o", target], check=True)
+
+
+def compile_calls(target: Path) -> None:
+    """Compile the extension module without cffi into `target`."""
+    include = [f"-I{NATIVE}", f"-I{sysconfig.get_path('include')}"]
+    sources = [NATIVE / "calls_module.c", NATIVE / "shim.c"]
+    flags = [*FLAGS, "-shared", "-fPIC", "-DPy_LIMITED_API=0x030b0000"]
+    subprocess.run(["gcc", *flags, *include, *sources, "-o", target], check=True)
 
 
 def build(directory: Path) -> Path:
@@ -62,10 +70,11 @@ def build(directory: Path) -> Path:
     tree = directory / "tree"
     if tree.exists():
         shutil.rmtree(tree)
-    ignore = shutil.ignore_patterns("__pycache__", "*.so", "ocipy-init")
+    ignore = shutil.ignore_patterns("__pycache__", "*.so", "*.pyc", "ocipy-init")
     shutil.copytree(REPOSITORY / "ocipy", tree / "ocipy", ignore=ignore, symlinks=False)
     compile_init(tree / "ocipy" / "_native" / "ocipy-init", directory)
     compile_shim(tree / "ocipy" / "_native" / "_shim.abi3.so", directory)
+    compile_calls(tree / "ocipy" / "_native" / "_calls.abi3.so")
     found = subprocess.run(
         ["gcc", "-print-file-name=libasan.so"], check=True, capture_output=True, text=True
     )
