@@ -11,6 +11,7 @@ PYTHON ?= $(or $(SYSTEM_PYTHON),python3)
 VENV := .venv
 IN_VENV := PATH="$(CURDIR)/$(VENV)/bin:$$PATH"
 OCIPY ?= $(CURDIR)/build/ocipy
+BENCH_ARGS ?=
 PYTEST_ARGS ?=
 
 .PHONY: build demo shell test test-vm test-clusters test-sanitized bench-clusters fuzz lint bench clean distclean locked-build
@@ -47,8 +48,8 @@ fuzz: build test-tools ## the reader of plans with damaged plans, FUZZ_SECONDS (
 lint: build test-tools ## formatter, linters, types, layering, generated files
 	@$(VENV)/bin/pytest --quiet --numprocesses=2 tests/test_style.py
 
-bench: build demo-tools ## side by side with runc, and crun where it is installed
-	@$(VENV)/bin/python bench/run.py --ocipy "$(OCIPY)"
+bench: build test-tools ## side by side with runc and crun; BENCH_ARGS="--growth --write host"
+	@$(VENV)/bin/python -m bench --ocipy "$(OCIPY)" $(BENCH_ARGS)
 
 bench-clusters: build test-tools ## 300 pods on a node and a swarm's service, side by side with runc, ten minutes
 	@$(VENV)/bin/python -m bench.clusters "$(OCIPY)" "$$(command -v runc)" --write $(BENCH_ARGS)

@@ -54,7 +54,7 @@ def test_package_is_whole(installed: Path) -> None:
     found = {
         str(path.relative_to(installed))
         for path in (installed / "ocipy").rglob("*")
-        if path.is_file() and path.suffix != ".pyc"
+        if path.is_file() and "__pycache__" not in path.parts
     }
     assert found == source | built
 

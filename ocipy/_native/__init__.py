@@ -1,1 +1,1 @@
-"""What is compiled: the extension modules `_calls` and `_shim`, the program `ocipy-init`, and the pack; see ocipy.sys."""
+"""What is compiled: modules `_calls`, `_shim`, program `ocipy-init`, the pack; see ocipy.sys."""
