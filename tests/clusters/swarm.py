@@ -84,7 +84,7 @@ class Swarm:
             node.start(rootfs)
         self.manager.docker(
             "swarm", "init", "--advertise-addr", self.manager.address,
-            "--dispatcher-heartbeat", "3s", "--task-history-limit", "1",
+            "--dispatcher-heartbeat", "3s",
         )  # fmt: skip
         token = self.manager.docker("swarm", "join-token", "-q", "worker")
         for node in self.nodes[1:]:
