@@ -109,6 +109,8 @@ _NO_PIVOT = Option("no-pivot", FLAG, "", "do not use pivot_root: only for a root
 _NO_KEYRING = Option("no-new-keyring", FLAG, "", "inherit the caller's session keyring")
 _PRESERVE_FDS = Option("preserve-fds", NUMBER, "N", "pass N more file descriptors, after standard "
                        "input, output, error and $LISTEN_FDS")  # fmt: skip
+_TRACE = Option("trace", TEXT, "FILE", "write when each step began and ended ('ocipy trace FILE' "
+                "shows it)")  # fmt: skip
 _NO_SUBREAPER = Option("no-subreaper", FLAG, "", "do not become a subreaper")
 _DETACH = Option("detach", FLAG, "", "return once the process runs", short="d")
 _FORMAT = Option("format", TEXT, "FORMAT", "table or json", short="f", default="table")
@@ -133,12 +135,14 @@ _ID = "<container-id>"
 
 COMMANDS = (
     Command("create", "create a container", _ID, 1, 1,
-            (*_CREATE, Option("no-subreaper", FLAG, "", "", hidden=True))),
+            (*_CREATE, _TRACE, Option("no-subreaper", FLAG, "", "", hidden=True))),
     Command("start", "start the process of a created container", _ID, 1, 1),
     Command("run", "create and start a container", _ID, 1, 1, (
         *_CREATE, _DETACH,
         Option("keep", FLAG, "", "do not delete the container after its process has ended"),
-        _NO_SUBREAPER)),
+        _NO_SUBREAPER, _TRACE,
+        Option("record-seccomp", TEXT, "FILE", "write the smallest seccomp profile that allows "
+               "what it does; what FILE has from earlier runs is kept"))),
     Command("state", "print the state of a container", _ID, 1, 1),
     Command("kill", "send a signal to the process of a container", f"{_ID} [signal]", 1, 2, (
         Option("all", FLAG, "", "to all processes in the container", short="a"),)),
@@ -161,6 +165,7 @@ COMMANDS = (
         Option("cap", TEXTS, "CAPABILITY", "add a capability", short="c"),
         _PRESERVE_FDS,
         Option("cgroup", TEXTS, "[CONTROLLER:]PATH", "run in this cgroup below the container's"),
+        _TRACE,
         Option("ignore-paused", FLAG, "", "do not refuse a paused container"),
         Option("no-subreaper", FLAG, "", "", hidden=True)), options_first=True),
     Command("list", "list the containers of a root directory", "", 0, 0, (
@@ -222,6 +227,9 @@ COMMANDS = (
         Option("verify", FLAG, "", "compare it with the config, and list the drift"),
         Option("host", FLAG, "", "show it beside the host's own"),
         Option("format", TEXT, "FORMAT", "text or json (default: text on a terminal)"))),
+    Command("trace", "show what run, create and exec have written with --trace", "<file>", 1, 1, (
+        Option("format", TEXT, "FORMAT", "text or svg; FILE itself is for Perfetto and "
+               "chrome://tracing", default="text"),)),
     Command("validate", "say what is wrong with a config.json", "", 0, 0, (
         _BUNDLE, _CONFIG, _STRICT)),
     Command("features", "print what this runtime supports, as JSON", "", 0, 0),

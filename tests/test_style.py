@@ -116,7 +116,7 @@ MAY_IMPORT = {
     },
     # What `create` and `run` share, and `exec`, walks along the whole line; `start` begins at
     # the state.
-    "ocipy.spawn.container": STAGES,
+    "ocipy.spawn.container": STAGES | {"ocipy.observe.seccomp_record"},
     "ocipy.spawn.exec_process": STAGES,
     "ocipy.spawn.start": {"ocipy.config", "ocipy.host", "ocipy.plan", "ocipy.spawn", "ocipy.state"},
     "ocipy.state": {"ocipy.config", "ocipy.host", "ocipy.cgroup", "ocipy.spawn"},

@@ -21,6 +21,8 @@ def run(request: Request) -> int:
     ignore_interrupts()
     container.launch.close()
     container.lock.release()
+    if container.launch.tracer is not None:
+        container.launch.tracer.finish()
     return 0
 
 

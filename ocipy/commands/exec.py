@@ -13,7 +13,7 @@ from ocipy.spawn.caller import Caller, inherited_fds, tell_caller
 from ocipy.spawn.console import check_terminal_options
 from ocipy.spawn.exec_process import process_of
 from ocipy.spawn.host_steps import HostSteps
-from ocipy.spawn.launch import Launch, fill_in_seccomp
+from ocipy.spawn.launch import Launch, fill_in_seccomp, open_tracer
 from ocipy.spawn.undo import Undo
 from ocipy.state import store
 from ocipy.state.process import is_ending
@@ -53,6 +53,7 @@ def launch_process(
     Raises:
         OcipyError: it cannot be started; nothing is left of it.
     """
+    tracer = open_tracer(request)
     caller = caller or Caller()
     preserve_fds, _ = inherited_fds(request, caller)
     directory = store.find(store.root_path(request.root), request.args[0])
@@ -84,7 +85,11 @@ def launch_process(
         plan = plan_exec(config, process, host, asked)
         for pointer, warning in plan.warnings:
             log.warning(f"{warning} ({pointer})")
+        if tracer is not None:
+            tracer.mark("read the record, probe the host, plan")
         fill_in_seccomp(plan.steps, plan.seccomp, store.root_path(request.root))
+        if tracer is not None and plan.seccomp is not None:
+            tracer.mark("compile the seccomp profile, or take it from the cache")
         host_steps = HostSteps(
             config,
             undo,
@@ -100,6 +105,7 @@ def launch_process(
             cgroup_path=plan.cgroup_path,
             on_pid=lambda pid: None,
             stdio=caller.stdio,
+            tracer=tracer,
         )
         launch.run()
         if is_ending(record["pid"], record["startTicks"]):
@@ -111,6 +117,8 @@ def launch_process(
         launch.await_exec()
         request.started_at = time.monotonic()
     except BaseException as error:
+        if tracer is not None:
+            tracer.finish(str(error))
         for problem in undo.run():
             log.warning(f"while cleaning up: {problem}")
         if isinstance(error, OcipyError) and is_ending(record["pid"], record["startTicks"]):
@@ -121,4 +129,6 @@ def launch_process(
 
             describe_faults(error, text, file_name)
         raise
+    if tracer is not None:
+        tracer.finish()
     return launch

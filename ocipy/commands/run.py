@@ -6,7 +6,7 @@ import os
 import time
 
 from ocipy import log
-from ocipy.errors import OcipyError
+from ocipy.errors import OcipyError, UsageError
 from ocipy.spawn.container import make_container
 from ocipy.spawn.interrupt import clean_up_when_interrupted
 from ocipy.state.record import oci_state
@@ -14,11 +14,13 @@ from ocipy.state.store import NOTIFY, save_record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from ocipy.observe.seccomp_record import Recorder
     from ocipy.request import Request
     from ocipy.spawn.container import Container
 
 # How long another command on the container may take before it is left to be deleted by hand.
 _LOCK_SECONDS = 20.0
+_SIGSYS = 31
 
 
 def run(request: Request) -> int:
@@ -27,7 +29,8 @@ def run(request: Request) -> int:
     That the container cannot be deleted afterwards is a warning: its process did end with a status.
     """
     clean_up_when_interrupted()
-    container = make_container(request, request.args[0], start_at_once=True)
+    recorder = _open_recorder(request)
+    container = make_container(request, request.args[0], start_at_once=True, recorder=recorder)
     notify = None
     try:
         if manager := os.environ.get("NOTIFY_SOCKET"):
@@ -38,9 +41,15 @@ def run(request: Request) -> int:
             from ocipy.spawn.foreground import CaughtSignals, exit_status, wait_in_foreground
 
             signals = CaughtSignals()
+        if recorder is not None:
+            recorder.start(container.launch)
         _start(container)
         request.started_at = time.monotonic()
+        if container.launch.tracer is not None:
+            container.launch.tracer.finish()
     except BaseException as error:
+        if container.launch.tracer is not None:
+            container.launch.tracer.finish(str(error))
         container.destroy()
         if isinstance(error, OcipyError) and error.pointer:
             from ocipy.schema.report import describe_faults
@@ -58,11 +67,30 @@ def run(request: Request) -> int:
     container.lock.release()
     log.flush_warnings()
     wait_status = wait_in_foreground(container.launch, signals, notify)
+    if recorder is not None:
+        recorder.finish()
+    if os.WIFSIGNALED(wait_status) and os.WTERMSIG(wait_status) == _SIGSYS:
+        from ocipy.observe.seccomp_log import explain_death
+
+        log.warning(explain_death(container.launch.pid))
     if request.flag("keep"):
         _record_exit(container, wait_status)
     else:
         _delete(container)
     return exit_status(wait_status)
+
+
+def _open_recorder(request: Request) -> Recorder | None:
+    if not request.given("record-seccomp"):
+        return None
+    if request.flag("detach"):
+        raise UsageError(
+            "--record-seccomp needs the foreground: nobody would answer for a detached container",
+            hint="leave --detach out",
+        )
+    from ocipy.observe.seccomp_record import Recorder
+
+    return Recorder(request.text("record-seccomp"))
 
 
 def _start(container: Container) -> None:

@@ -98,6 +98,37 @@ def describe_step(step: Step) -> str:
     return step.template.format(**values)
 
 
+# Lists on one line: an environment or a filter would fill the screen. JSON has all of it.
+_SHOWN = 8
+
+
+def describe_calls(step: Step) -> str:
+    """Return the system calls of a step with their arguments: "sethostname(name='demo')".
+
+    Where a step makes several, they share the arguments: `fsopen, fsmount, move_mount(...)`.
+    """
+    from string import Formatter
+
+    words = {name: word for _, name, word, _ in Formatter().parse(step.template) if name}
+    shown = []
+    for name, _ in step.kinds:
+        value = getattr(step, name)
+        if value is None or value == "" or value == () or value == []:
+            continue
+        word = words.get(name)
+        if word and word not in ("comma", "command", "origin"):
+            text = f"{_Argument(value):{word}}" or "0"
+        elif isinstance(value, list | tuple):
+            text = ", ".join(map(repr, value[:_SHOWN]))
+            text = f"[{text}{f', and {len(value) - _SHOWN} more' if len(value) > _SHOWN else ''}]"
+        elif isinstance(value, bytes):
+            text = f"{len(value)} bytes"
+        else:
+            text = repr(value)
+        shown.append(f"{name}={text}")
+    return f"{', '.join(step.calls)}({', '.join(shown)})"
+
+
 def _plain(value: object) -> object:
     if isinstance(value, HostFd):
         return repr(value)
@@ -128,13 +159,14 @@ def plan_to_json(plan: Sequence[Step]) -> list[dict[str, object]]:
 def plan_to_text(plan: Sequence[Step], *, with_calls: bool = False) -> str:
     """Return a line for each step: number, place, description, the field that asked for it.
 
-    With `with_calls`, a second line names the system calls that carry it out.
+    With `with_calls`, a second line has the system calls that carry it out, and what they are
+    given.
     """
     lines = []
     for index, step in enumerate(plan):
         lines.append(f"{index:4} {_line(step)}")
         if with_calls:
-            lines.append(f"{'':10} {', '.join(step.calls)}")
+            lines.append(f"{'':10} {describe_calls(step)}")
     return "\n".join(lines) + "\n"
 
 

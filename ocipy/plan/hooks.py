@@ -42,13 +42,18 @@ def plan_container_hooks(
     for i, hook in enumerate(of_kind or []):
         state = dumps({**request.oci_state, "status": status, "pid": _PID_PLACE})
         before, _, after = state.partition(str(_PID_PLACE))
+        env = hook.get("env", [])
+        if request.trace_environment:
+            from ocipy.plan.trace_parent import with_trace
+
+            env = with_trace(env, request.trace_environment)
         plan.append(
             steps.RunHook(
                 f"/hooks/{kind}/{i}",
                 kind=kind,
                 path=hook["path"],
                 argv=hook.get("args") or [hook["path"]],
-                env=hook.get("env", []),
+                env=env,
                 timeout_ms=hook.get("timeout", 0) * 1000,
                 state_before_pid=before,
                 state_after_pid=after,

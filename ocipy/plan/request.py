@@ -23,6 +23,7 @@ class CreateRequest:
         cgroup_paths: controllers of a hierarchy, comma separated ("" for cgroup v2), to the
             container's absolute directory in it.
         cgroup_existed: the cgroup v2 directory was there before: somebody else has made it.
+        trace_environment: what hooks are given of the caller's trace context, NAME=VALUE.
         oci_state: the State that hooks get, without pid and status.
         terminal: whether the container process gets a terminal.
     """
@@ -43,6 +44,7 @@ class CreateRequest:
         "rootfs",
         "start_fifo",
         "systemd_cgroup",
+        "trace_environment",
     )
 
     def __init__(
@@ -63,6 +65,7 @@ class CreateRequest:
         cgroup_paths: dict[str, str] | None = None,
         cgroup_existed: bool = False,
         oci_state: dict[str, object] | None = None,
+        trace_environment: list[str] | None = None,
     ) -> None:
         self.container_id = container_id
         self.bundle = bundle
@@ -79,3 +82,4 @@ class CreateRequest:
         self.cgroup_paths = cgroup_paths or {}
         self.cgroup_existed = cgroup_existed
         self.oci_state = oci_state or {}
+        self.trace_environment = trace_environment or []

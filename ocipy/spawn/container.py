@@ -21,7 +21,7 @@ from ocipy.plan.request import CreateRequest
 from ocipy.spawn.caller import Caller, inherited_fds, tell_caller
 from ocipy.spawn.console import check_terminal_options
 from ocipy.spawn.host_steps import HostSteps
-from ocipy.spawn.launch import Launch, fill_in_seccomp
+from ocipy.spawn.launch import Launch, fill_in_seccomp, open_tracer
 from ocipy.spawn.undo import Undo
 from ocipy.state import store
 from ocipy.state.process import start_ticks
@@ -31,8 +31,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ocipy.bundle import Bundle
     from ocipy.host.facts import HostFacts
+    from ocipy.observe.seccomp_record import Recorder
     from ocipy.plan.create import Plan
     from ocipy.request import Request
+    from ocipy.spawn.tracing import Tracer
     from ocipy.state.record import StateRecord
     from ocipy.state.store import ContainerLock
 
@@ -74,11 +76,13 @@ def make_container(
     start_at_once: bool,
     bundle: Bundle | None = None,
     caller: Caller | None = None,
+    recorder: Recorder | None = None,
 ) -> Container:
     """Make the container that a `create` or `run` command line asks for.
 
     With `start_at_once` init does not wait for `start` but for launch.go(). A `bundle` that was
-    opened already takes the place of the one that the options name.
+    opened already takes the place of the one that the options name. A `recorder` answers for the
+    container's system calls (--record-seccomp).
 
     Raises:
         OcipyError: it cannot be made; nothing is left of it.
@@ -86,6 +90,7 @@ def make_container(
     store.check_id(container_id)
     caller = caller or Caller()
     preserve_fds, listen_fds = inherited_fds(request, caller)
+    tracer = open_tracer(request)
     if bundle is None:
         config_path = request.text("config") or None
         bundle = open_bundle(
@@ -93,9 +98,23 @@ def make_container(
         )
     for warning in bundle.warnings:
         log.warning(_place(*warning))
+    if tracer is not None:
+        tracer.mark("read and accept config.json")
     try:
-        return _make(request, container_id, bundle, preserve_fds, listen_fds, start_at_once, caller)
+        return _make(
+            request,
+            container_id,
+            bundle,
+            preserve_fds,
+            listen_fds,
+            start_at_once,
+            caller,
+            tracer,
+            recorder,
+        )
     except OcipyError as error:
+        if tracer is not None:
+            tracer.finish(str(error))
         if error.pointer and not error.location:
             from ocipy.schema.report import describe_faults
 
@@ -111,6 +130,8 @@ def _make(
     listen_fds: int,
     start_at_once: bool,
     caller: Caller,
+    tracer: Tracer | None,
+    recorder: Recorder | None,
 ) -> Container:
     config = bundle.config
     if start_at_once and "process" not in config:
@@ -152,10 +173,13 @@ def _make(
         cgroup_paths=cgroup_paths,
         cgroup_existed=cgroup is not None and cgroup_paths.get("") not in (None, *cgroup["made"]),
         oci_state=oci_state(record, "creating", 0),
+        trace_environment=_trace_environment(caller),
     )
-    plan = plan_create(config, host, asked)
+    plan = plan_create(recorder.rewrite(config) if recorder else config, host, asked)
     for warning in plan.warnings:
         log.warning(_place(*warning))
+    if tracer is not None:
+        tracer.mark("plan")
     if "intelRdt" in config.get("linux", {}):
         from ocipy.cgroup import resctrl
 
@@ -167,10 +191,16 @@ def _make(
         record["noNewKeyring"] = True
 
     # A profile that libseccomp refuses is the config's fault: nothing has been made yet.
-    fill_in_seccomp(plan.steps, plan.seccomp, store.open_root(request.root))
+    state_root = store.open_root(request.root)
+    if recorder is not None:
+        recorder.prepare(plan.steps, config, host)
+    else:
+        fill_in_seccomp(plan.steps, plan.seccomp, state_root)
+    if tracer is not None and plan.seccomp is not None:
+        tracer.mark("compile the seccomp profile, or take it from the cache")
     lock = store.create(root, container_id)
     undo = Undo()
-    launch = _prepare(request, plan, host, lock, record, bundle, undo, caller)
+    launch = _prepare(request, plan, host, lock, record, bundle, undo, caller, tracer)
     container = Container(bundle, lock, record, launch, undo)
     try:
         store.save_config(lock.directory, bundle.text)
@@ -180,6 +210,8 @@ def _make(
             start_fifo=bool(asked.start_fifo),
             notify=bool(asked.notify_directory),
         )
+        if tracer is not None:
+            tracer.mark("make the state directory and the record")
         container.launch.run()
         tell_caller(request, container.launch)
     except BaseException:
@@ -197,6 +229,7 @@ def _prepare(
     bundle: Bundle,
     undo: Undo,
     caller: Caller,
+    tracer: Tracer | None,
 ) -> Launch:
     def on_pid(pid: int) -> None:
         record["pid"] = pid
@@ -222,7 +255,16 @@ def _prepare(
         cgroup_path=plan.cgroup_path,
         on_pid=on_pid,
         stdio=caller.stdio,
+        tracer=tracer,
     )
+
+
+def _trace_environment(caller: Caller) -> list[str]:
+    if "TRACEPARENT" not in caller.environ:
+        return []
+    from ocipy.plan.trace_parent import trace_environment
+
+    return trace_environment(caller.environ)
 
 
 def _rootfs_path(bundle: Bundle) -> str:

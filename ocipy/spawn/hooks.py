@@ -66,6 +66,10 @@ def _run_hook(kind: str, i: int, hook: dict[str, object], state: bytes, bundle: 
     if env is None:
         # As runc does: without a list of its own a hook has the environment of its caller.
         env = [f"{name}={value}" for name, value in os.environ.items()]
+    elif "TRACEPARENT" in os.environ:
+        from ocipy.plan.trace_parent import trace_environment, with_trace
+
+        env = with_trace(env, trace_environment(os.environ))  # type: ignore[arg-type]
     timeout = hook.get("timeout")
     pointer = f"/hooks/{kind}/{i}"
     native.become_subreaper()

@@ -20,11 +20,12 @@ what else was made is in the container's record, which was written first.
 from __future__ import annotations
 
 import os
+import time
 
 from ocipy import log
 from ocipy.errors import OcipyError
 from ocipy.plan import _generated_steps as steps
-from ocipy.plan.encode import PLAN_FLAG_DUMPABLE, encode_plan, host_fds_of
+from ocipy.plan.encode import PLAN_FLAG_DUMPABLE, PLAN_FLAG_TRACE, encode_plan, host_fds_of
 from ocipy.signals import SIGKILL, pidfd_send_signal
 from ocipy.spawn import sync
 from ocipy.spawn.failure import host_step_failure, init_died, plan_refused, step_failure
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
 
     from ocipy.plan.seccomp import SeccompRequest
     from ocipy.plan.step import Step
+    from ocipy.request import Request
+    from ocipy.spawn.tracing import Tracer
     from ocipy.spawn.undo import Undo
 
 _INIT_PATH = os.path.join(os.path.dirname(os.path.dirname(__file__)), "_native", "ocipy-init")
@@ -69,6 +72,7 @@ class Launch:
         "steps",
         "terminal_fd",
         "trace",
+        "tracer",
     )
 
     def __init__(
@@ -81,6 +85,7 @@ class Launch:
         cgroup_path: str = "",
         on_pid: Callable[[int], None],
         stdio: tuple[int, int, int] = (0, 1, 2),
+        tracer: Tracer | None = None,
     ) -> None:
         """Prepare the walk; run() makes it.
 
@@ -91,6 +96,7 @@ class Launch:
             privileged: whether init may be undumpable from its first instruction on.
             cgroup_path: the cgroup v2 directory that init is born in, or "".
             on_pid: told the pid of init as soon as it is known, and again when it changes.
+            tracer: told of every step, when it began and ended.
             stdio: the standard streams of init: each is its own number, or above 2.
         """
         self.steps = plan
@@ -102,6 +108,9 @@ class Launch:
         self.terminal_fd = -1
         self.listener_fd = -1
         self.trace: list[tuple[int, int]] = []
+        self.tracer = tracer
+        if tracer is not None:
+            tracer.follow(self)
         self._undo = undo
         self._execute = execute
         self._on_pid = on_pid
@@ -160,6 +169,7 @@ class Launch:
         awaited = at > 0
         while at < len(self.steps) and self.steps[at].place == "host":
             step = self.steps[at]
+            began = time.monotonic_ns() if self.tracer is not None else 0
             try:
                 if isinstance(step, steps.SpawnInit):
                     self._spawn(step)
@@ -167,6 +177,8 @@ class Launch:
                     self._execute(step, self)
             except OSError as error:
                 raise host_step_failure(step, error) from error
+            if self.tracer is not None:
+                self.tracer.host_step(at, step, began)
             at += 1
         # The last GO is go()'s: what follows it cannot be taken back.
         if awaited and any(isinstance(step, steps.AwaitHost) for step in self.steps[at:]):
@@ -178,6 +190,8 @@ class Launch:
             # Only where we must write id maps without privileges: see main.c.
             mapping = any(isinstance(step, steps.WriteIdMap) for step in self.steps)
             flags = PLAN_FLAG_DUMPABLE if mapping and not self.privileged else 0
+            if self.tracer is not None:
+                flags |= PLAN_FLAG_TRACE
             encoded = encode_plan(self.steps, fds, flags)
             plan_fd = native.sealed_memfd("ocipy-plan", encoded, executable=False)
             init_fd = native.sealed_memfd("ocipy-init", _read_init(), executable=True)
@@ -280,6 +294,19 @@ class Launch:
         self.pidfd = os.pidfd_open(pid)
         self._forks += 1
         self._on_pid(pid)
+
+
+def open_tracer(request: Request) -> Tracer | None:
+    """Return what follows the launch of this command line, if it says --trace.
+
+    Raises:
+        UsageError: the file cannot be written.
+    """
+    if not request.given("trace"):
+        return None
+    from ocipy.spawn.tracing import Tracer
+
+    return Tracer(request.text("trace"), request.command, request.args[0])
 
 
 def _read_init() -> bytes:

@@ -48,6 +48,7 @@ struct init_ctx {
 	int empty_fd;	 /* an empty read-only tmpfs, which covers masked directories */
 	uint32_t step;	 /* index of the step that runs */
 	uint32_t flags;	 /* of the plan */
+	int confined;	 /* a seccomp filter is loaded, which may forbid to send */
 	int deferred_chdir; /* the working directory is to be entered as the user */
 	const char *executable; /* found by find_executable */
 	char executable_buffer[4096];

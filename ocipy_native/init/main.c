@@ -166,7 +166,7 @@ static void run_plan(struct init_ctx *ctx, const struct plan *plan)
 			report_message(ctx, MESSAGE_FAILED, &report, -rc);
 			return;
 		}
-		if (plan->header.flags & PLAN_FLAG_TRACE)
+		if (plan->header.flags & PLAN_FLAG_TRACE && !ctx->confined)
 			report_message(ctx, MESSAGE_TRACE, NULL, 0);
 	}
 }

@@ -218,6 +218,7 @@ int op_load_seccomp(struct init_ctx *ctx, const struct load_seccomp_args *args,
 		     &program);
 	if (rc < 0)
 		return fail(report, CALL_SECCOMP, -errno);
+	ctx->confined = 1;
 	if (args->listener) {
 		AUTO_CLOSE int listener = (int)rc;
 

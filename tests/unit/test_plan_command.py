@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
+import tempfile
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from ocipy.cli import run_command_line
 from ocipy.plan._generated_steps import CALLS
+from tests.conftest import REPOSITORY
 from tests.unit.plan.test_golden_plans import GOLDEN
 
 if TYPE_CHECKING:
@@ -36,7 +39,8 @@ def test_text(bundle: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert run_command_line(["plan", "--bundle", str(bundle)]) == 0
     out = capfd.readouterr().out
     assert "init  mount proc on '/proc'  [/mounts/0]\n" in out
-    assert "start execute true  [/process/args]\n           execve\n" in out
+    assert "start execute true  [/process/args]\n           execve(argv=['true'], env=[" in out
+    assert "sethostname(hostname='a2d56e4cd870')\n" in out
 
 
 def test_json(bundle: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -81,3 +85,30 @@ def test_a_fault_that_shows_while_planning_has_its_place(
 def test_bad_format(bundle: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert run_command_line(["plan", "--bundle", str(bundle), "--format", "xml"]) == 1
     assert "invalid --format 'xml'; text or json" in capfd.readouterr().err
+
+
+def test_the_other_bundle_is_not_there(bundle: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert run_command_line(["plan", "--bundle", str(bundle), "--diff", "/nonexist"]) == 1
+    err = capfd.readouterr().err
+    assert "cannot read the other bundle: chdir /nonexist" in err
+    assert "--diff names the directory" in err
+
+
+def test_nobody_has_to_be_root(bundle: Path) -> None:
+    """Planned by a user without privileges, in a directory that only root may write to."""
+    if os.geteuid() != 0:
+        pytest.skip("this is about giving privileges up: needs root")
+    setpriv = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all"]
+    program = f"{REPOSITORY}/build/ocipy"
+    reachable = subprocess.run([*setpriv, program, "--version"], capture_output=True, text=True)
+    if reachable.returncode != 0:
+        pytest.skip(f"others may not run {program}: {reachable.stderr}")
+    with tempfile.TemporaryDirectory(prefix="ocipy-plan-") as directory:
+        os.chmod(directory, 0o755)
+        shutil.copy(bundle / "config.json", directory)
+        done = subprocess.run(
+            [*setpriv, program, "plan", "--bundle", directory], capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+        assert "execve(argv=['true']" in done.stdout
+        assert os.listdir(directory) == ["config.json"]
