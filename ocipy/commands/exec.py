@@ -111,11 +111,12 @@ def launch_process(
         if is_ending(record["pid"], record["startTicks"]):
             # What was joined by the number of the pid may be a stranger's.
             require_allowed("exec", STOPPED, directory.id)
-        tell_caller(request, launch)
         before_it_runs()
         launch.go()
         launch.await_exec()
         request.started_at = time.monotonic()
+        # Not sooner: the process that the caller wants to know is forked last (plan_exec).
+        tell_caller(request, launch)
     except BaseException as error:
         if tracer is not None:
             tracer.finish(str(error))

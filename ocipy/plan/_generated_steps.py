@@ -16,6 +16,7 @@ CALLS = (
     "capset",
     "chdir",
     "chroot",
+    "clone",
     "clone3",
     "close_range",
     "connect",
@@ -764,7 +765,7 @@ class ForkInit(Step):
     code = 0x0103
     template = "continue as a new process in new namespaces ({clone_flags:namespaces})"
     spec = "config-linux.md#namespaces"
-    calls = ("clone3",)
+    calls = ("clone3", "clone")
     kinds = (("clone_flags", "int"),)
 
     def __init__(
@@ -772,9 +773,10 @@ class ForkInit(Step):
         source: str,
         *,
         clone_flags: int,
+        place: str = "init",
     ) -> None:
         self.source = source
-        self.place = "init"
+        self.place = place
         self.clone_flags = clone_flags
 
 
@@ -877,9 +879,11 @@ class NewSession(Step):
     def __init__(
         self,
         source: str,
+        *,
+        place: str = "init",
     ) -> None:
         self.source = source
-        self.place = "init"
+        self.place = place
 
 
 class BringUpLoopback(Step):
@@ -1469,7 +1473,7 @@ class OpenTerminal(Step):
     code = 0x0210
     template = "open a terminal"
     spec = "config.md#process"
-    calls = ("openat2", "fstatfs", "ioctl", "fchown", "setsid", "dup3", "open_tree", "move_mount", "sendmsg")
+    calls = ("openat2", "fstatfs", "ioctl", "fchown", "dup3", "open_tree", "move_mount", "sendmsg")
     kinds = (("width", "int"), ("height", "int"), ("uid", "int"), ("console", "int"))
 
     def __init__(
@@ -1487,6 +1491,27 @@ class OpenTerminal(Step):
         self.height = height
         self.uid = uid
         self.console = console
+
+
+class ControlTerminal(Step):
+    """start a session with the terminal as its own."""
+
+    __slots__ = ()
+    operation = "control_terminal"
+    code = 0x0214
+    template = "start a session with the terminal as its own"
+    spec = "config.md#process"
+    calls = ("setsid", "ioctl")
+    kinds = ()
+
+    def __init__(
+        self,
+        source: str,
+        *,
+        place: str = "init",
+    ) -> None:
+        self.source = source
+        self.place = place
 
 
 class ReopenNull(Step):

@@ -141,6 +141,7 @@ def plan_create(config: Config, host: HostFacts, request: CreateRequest) -> Plan
     add(plan_sysctls(config))
     if process.get("terminal"):
         add(plan_terminal(process, "/process", console=True))
+        plan.steps.append(steps.ControlTerminal("/process/terminal"))
     add(plan_label(process, host, "/process")[0])
     add(plan_pivot(config, host, request))
     if not process.get("terminal"):

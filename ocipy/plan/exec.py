@@ -1,6 +1,8 @@
 """plan_exec(): one more process in a container that runs: joins instead of creations.
 
-Pure. The order is that of create, without what the container has already: no mounts, no hooks.
+Pure. The order is that of create, without what the container has already: no mounts, no hooks. And
+the container has processes already, which may be hostile: until it enters their pid namespace they
+neither see this one nor can trace it. That is among its last steps; see _entered_after().
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from ocipy.plan.process import (
     plan_scheduling,
     process_env,
 )
-from ocipy.plan.seccomp import plan_seccomp
+from ocipy.plan.seccomp import permits, plan_seccomp
 from ocipy.plan.step import HostFd, Step
 from ocipy.plan.terminal import plan_terminal
 from ocipy.sys.constants import CLONE_FLAG, CLONE_NEWNS, CLONE_NEWUSER, NAMESPACE_FILE
@@ -32,6 +34,16 @@ if TYPE_CHECKING:
     from ocipy.config._generated_types import Config, Process
     from ocipy.host.facts import HostFacts
     from ocipy.plan.seccomp import SeccompRequest
+
+# What init does between a seccomp filter and the program, with the arguments; see fork_init,
+# control_terminal. CLONE_PARENT | SIGCHLD, TIOCSCTTY.
+_LAST_CALLS = (
+    ("clone", (0x8000 | 17, 0, 0, 0, 0, 0)),
+    ("sendmsg", ()),
+    ("setsid", ()),
+    ("ioctl", (0, 0x540E, 0)),
+    ("exit_group", (0,)),
+)
 
 
 class ExecRequest:
@@ -137,11 +149,11 @@ def plan_exec(config: Config, process: Process, host: HostFacts, request: ExecRe
     # Spec (config.md#linux-process): `final` once the process is in the container's cgroup.
     add(_affinity(affinity.get("final"), "final"))
 
-    # In: all namespaces, then a fork, since only children enter a pid or time namespace.
-    if process.get("apparmorProfile") or process.get("selinuxLabel"):
+    # In: all namespaces but those of pids and time, which only children enter.
+    label = plan_label(process, host, "")
+    if any(label):
         plan.steps.append(steps.OpenProc(""))
     add(joins)
-    plan.steps.append(steps.ForkInit("", clone_flags=0))
     if own_user_namespace:
         plan.steps.append(steps.BecomeRoot(""))
     if any(step.clone_flag == CLONE_NEWNS for step in joins):
@@ -151,35 +163,63 @@ def plan_exec(config: Config, process: Process, host: HostFacts, request: ExecRe
         plan.steps += [steps.OpenRoot("", path=f"/proc/{request.pid}/root"), steps.ChangeRoot("")]
     if request.join_keyring:
         plan.steps.append(steps.JoinSessionKeyring("", keyring=f"_ses.{request.container_id}"))
-    if process.get("terminal"):
-        add(plan_terminal(process, "", console=False))
-    else:
-        plan.steps.append(steps.NewSession(""))
+    add(plan_terminal(process, "", console=False) if process.get("terminal") else [])
+    if not process.get("terminal"):
         plan.steps.append(steps.ReopenNull(""))
 
     # The process.
-    opening_label, writing_label = plan_label(process, host, "")
-    add(opening_label)
+    seccomp = plan_seccomp(config, host)
+    plan.seccomp = seccomp
+    entering = _enter_pid_namespace(process, label)
+    after = _entered_after(process, seccomp, labelled=any(label))
+    add(entering if after == "nothing" else [])
     add(plan_personality(config))
     add(_memory_policy(config))
     add(plan_scheduling(process, ""))
     env = process_env(process)
-    plan.seccomp = seccomp = plan_seccomp(config, host)
     inside, outside = plan_rlimits(process, host, "", own_user_namespace=own_user_namespace)
     add(inside)
     add(plan_identity(process, host, masks, seccomp, ""))
     add(plan_home(process, env, ""))
     plan.steps.append(plan_executable(process, env, ""))
-    add(plan_seccomp_listener(process, masks, seccomp, ""))
+    listener = plan_seccomp_listener(process, masks, seccomp, "")
+    add(entering if after == "privileges" and listener else [])
+    add(listener)
     plan.steps.append(steps.AwaitHost("", reason="limits and terminal"))
     add([*outside, *plan_oom_score(process, "")])
     if process.get("terminal"):
         plan.steps.append(steps.SendTerminal("/terminal"))
-    add(writing_label)
     plan.steps.append(steps.KeepDescriptors("", count=request.preserve_fds, place="start"))
+    add(entering if after == "privileges" and not listener else [])
     add(plan_seccomp_filter(process, masks, seccomp, ""))
+    add(entering if after == "filter" else [])
     plan.steps.append(steps.Exec("/args", argv=process["args"], env=env, place="start"))
     return plan
+
+
+def _enter_pid_namespace(process: Process, label: tuple[list[Step], list[Step]]) -> list[Step]:
+    """Return the fork into the namespaces of pids and time, and what is not inherited across it."""
+    session = (
+        steps.ControlTerminal("/terminal") if process.get("terminal") else steps.NewSession("")
+    )
+    opening, writing = label
+    return [steps.ForkInit("", clone_flags=0), session, *opening, *writing]
+
+
+def _entered_after(process: Process, seccomp: SeccompRequest | None, *, labelled: bool) -> str:
+    """Return after what the process enters the pid namespace: "nothing", "privileges" or "filter".
+
+    There it is at the mercy of a container with CAP_SYS_PTRACE (CVE-2016-9962): so as late as
+    possible, best as nothing but the program to be. A scheduling policy may not be inherited, or
+    forbid to fork; and after the filter it must permit what is left to do.
+    """
+    scheduler = process.get("scheduler", {})
+    flags = scheduler.get("flags", [])
+    if scheduler.get("policy") == "SCHED_DEADLINE" or "SCHED_FLAG_RESET_ON_FORK" in flags:
+        return "nothing"
+    if seccomp is not None and not labelled and permits(seccomp, _LAST_CALLS):
+        return "filter"
+    return "privileges"
 
 
 def _join_intel_rdt(config: Config, container_id: str) -> list[Step]:

@@ -11,6 +11,7 @@ from ocipy.errors import UnsupportedError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import TypeAlias
 
     from ocipy.config._generated_types import Config, Seccomp, Syscall, SyscallArg
@@ -158,6 +159,46 @@ def plan_seccomp(config: Config, host: HostFacts) -> SeccompRequest | None:
         listener_path=profile["listenerPath"] if notifies else "",
         listener_metadata=profile.get("listenerMetadata", "") if notifies else "",
     )
+
+
+def permits(request: SeccompRequest, calls: Sequence[tuple[str, Sequence[int]]]) -> bool:
+    """Return whether a filter certainly lets these system calls pass, with these first arguments.
+
+    A condition on an argument that is not given may hold, and may not.
+    """
+    return all(_permits(request, name, arguments) for name, arguments in calls)
+
+
+def _permits(request: SeccompRequest, name: str, arguments: Sequence[int]) -> bool:
+    passing = (ACTIONS["SCMP_ACT_ALLOW"], ACTIONS["SCMP_ACT_LOG"])
+    allowed = request.default_action in passing
+    for action, names, conditions in request.rules:
+        if name not in names:
+            continue
+        met = [_is_met(condition, arguments) for condition in conditions]
+        if action not in passing and False not in met:
+            return False
+        if action in passing and all(met):
+            allowed = True
+    return allowed
+
+
+def _is_met(condition: Condition, arguments: Sequence[int]) -> bool | None:
+    """Return whether a condition holds, or None where that is not known."""
+    index, operator, value, value_two = condition
+    if index >= len(arguments):
+        return None
+    argument = arguments[index]
+    if operator == OPERATORS["SCMP_CMP_MASKED_EQ"]:
+        return argument & value == value_two
+    return {
+        1: argument != value,
+        2: argument < value,
+        3: argument <= value,
+        4: argument == value,
+        5: argument >= value,
+        6: argument > value,
+    }[operator]
 
 
 def _action(name: str, errno_ret: int) -> int:

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 def plan_terminal(process: Process, base: str, *, console: bool) -> list[Step]:
     """Return the step that opens the terminal; with `console` it becomes /dev/console as well.
 
+    ControlTerminal makes it the controlling terminal, once nothing forks any more.
+
     Spec (config.md#process): consoleSize is the size of the terminal, and ignored without one.
     """
     size = process.get("consoleSize", {})

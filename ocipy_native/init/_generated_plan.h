@@ -10,70 +10,71 @@ enum call {
 	CALL_CAPSET = 2,
 	CALL_CHDIR = 3,
 	CALL_CHROOT = 4,
-	CALL_CLONE3 = 5,
-	CALL_CLOSE_RANGE = 6,
-	CALL_CONNECT = 7,
-	CALL_COPY_FILE_RANGE = 8,
-	CALL_DUP3 = 9,
-	CALL_EXECVE = 10,
-	CALL_EXECVEAT = 11,
-	CALL_FACCESSAT = 12,
-	CALL_FCHDIR = 13,
-	CALL_FCHMODAT = 14,
-	CALL_FCHOWN = 15,
-	CALL_FCHOWNAT = 16,
-	CALL_FSCONFIG = 17,
-	CALL_FSMOUNT = 18,
-	CALL_FSOPEN = 19,
-	CALL_FSTAT = 20,
-	CALL_FSTATFS = 21,
-	CALL_GETCWD = 22,
-	CALL_GETDENTS64 = 23,
-	CALL_IOCTL = 24,
-	CALL_IOPRIO_SET = 25,
-	CALL_KEYCTL = 26,
-	CALL_KILL = 27,
-	CALL_MKDIR = 28,
-	CALL_MKDIRAT = 29,
-	CALL_MKNODAT = 30,
-	CALL_MOUNT = 31,
-	CALL_MOUNT_SETATTR = 32,
-	CALL_MOVE_MOUNT = 33,
-	CALL_OPEN_TREE = 34,
-	CALL_OPENAT = 35,
-	CALL_OPENAT2 = 36,
-	CALL_PERSONALITY = 37,
-	CALL_PIPE2 = 38,
-	CALL_PIVOT_ROOT = 39,
-	CALL_PPOLL = 40,
-	CALL_PRCTL = 41,
-	CALL_PRLIMIT = 42,
-	CALL_READ = 43,
-	CALL_READLINKAT = 44,
-	CALL_RECVMSG = 45,
-	CALL_RENAMEAT = 46,
-	CALL_SCHED_SETAFFINITY = 47,
-	CALL_SCHED_SETATTR = 48,
-	CALL_SECCOMP = 49,
-	CALL_SENDMSG = 50,
-	CALL_SET_MEMPOLICY = 51,
-	CALL_SETDOMAINNAME = 52,
-	CALL_SETGROUPS = 53,
-	CALL_SETHOSTNAME = 54,
-	CALL_SETNS = 55,
-	CALL_SETRESGID = 56,
-	CALL_SETRESUID = 57,
-	CALL_SETSID = 58,
-	CALL_SOCKET = 59,
-	CALL_STAT = 60,
-	CALL_SYMLINKAT = 61,
-	CALL_UMASK = 62,
-	CALL_UMOUNT2 = 63,
-	CALL_UNLINKAT = 64,
-	CALL_UNSHARE = 65,
-	CALL_UTIMENSAT = 66,
-	CALL_WAIT4 = 67,
-	CALL_WRITE = 68,
+	CALL_CLONE = 5,
+	CALL_CLONE3 = 6,
+	CALL_CLOSE_RANGE = 7,
+	CALL_CONNECT = 8,
+	CALL_COPY_FILE_RANGE = 9,
+	CALL_DUP3 = 10,
+	CALL_EXECVE = 11,
+	CALL_EXECVEAT = 12,
+	CALL_FACCESSAT = 13,
+	CALL_FCHDIR = 14,
+	CALL_FCHMODAT = 15,
+	CALL_FCHOWN = 16,
+	CALL_FCHOWNAT = 17,
+	CALL_FSCONFIG = 18,
+	CALL_FSMOUNT = 19,
+	CALL_FSOPEN = 20,
+	CALL_FSTAT = 21,
+	CALL_FSTATFS = 22,
+	CALL_GETCWD = 23,
+	CALL_GETDENTS64 = 24,
+	CALL_IOCTL = 25,
+	CALL_IOPRIO_SET = 26,
+	CALL_KEYCTL = 27,
+	CALL_KILL = 28,
+	CALL_MKDIR = 29,
+	CALL_MKDIRAT = 30,
+	CALL_MKNODAT = 31,
+	CALL_MOUNT = 32,
+	CALL_MOUNT_SETATTR = 33,
+	CALL_MOVE_MOUNT = 34,
+	CALL_OPEN_TREE = 35,
+	CALL_OPENAT = 36,
+	CALL_OPENAT2 = 37,
+	CALL_PERSONALITY = 38,
+	CALL_PIPE2 = 39,
+	CALL_PIVOT_ROOT = 40,
+	CALL_PPOLL = 41,
+	CALL_PRCTL = 42,
+	CALL_PRLIMIT = 43,
+	CALL_READ = 44,
+	CALL_READLINKAT = 45,
+	CALL_RECVMSG = 46,
+	CALL_RENAMEAT = 47,
+	CALL_SCHED_SETAFFINITY = 48,
+	CALL_SCHED_SETATTR = 49,
+	CALL_SECCOMP = 50,
+	CALL_SENDMSG = 51,
+	CALL_SET_MEMPOLICY = 52,
+	CALL_SETDOMAINNAME = 53,
+	CALL_SETGROUPS = 54,
+	CALL_SETHOSTNAME = 55,
+	CALL_SETNS = 56,
+	CALL_SETRESGID = 57,
+	CALL_SETRESUID = 58,
+	CALL_SETSID = 59,
+	CALL_SOCKET = 60,
+	CALL_STAT = 61,
+	CALL_SYMLINKAT = 62,
+	CALL_UMASK = 63,
+	CALL_UMOUNT2 = 64,
+	CALL_UNLINKAT = 65,
+	CALL_UNSHARE = 66,
+	CALL_UTIMENSAT = 67,
+	CALL_WAIT4 = 68,
+	CALL_WRITE = 69,
 };
 
 struct await_host_args {
@@ -263,6 +264,10 @@ struct open_terminal_args {
 	int64_t console;
 };
 
+struct control_terminal_args {
+	char unused;
+};
+
 struct reopen_null_args {
 	char unused;
 };
@@ -415,6 +420,7 @@ union op_args {
 	struct move_root_args move_root;
 	struct change_root_args change_root;
 	struct open_terminal_args open_terminal;
+	struct control_terminal_args control_terminal;
 	struct reopen_null_args reopen_null;
 	struct run_hook_args run_hook;
 	struct set_personality_args set_personality;
@@ -506,6 +512,8 @@ int op_change_root(struct init_ctx *ctx, const struct change_root_args *args,
 	                   struct step_report *report);
 int op_open_terminal(struct init_ctx *ctx, const struct open_terminal_args *args,
 	                     struct step_report *report);
+int op_control_terminal(struct init_ctx *ctx, const struct control_terminal_args *args,
+	                        struct step_report *report);
 int op_reopen_null(struct init_ctx *ctx, const struct reopen_null_args *args,
 	                   struct step_report *report);
 int op_run_hook(struct init_ctx *ctx, const struct run_hook_args *args,
@@ -998,6 +1006,18 @@ static int run_open_terminal(struct init_ctx *ctx, const union op_args *args,
 	return op_open_terminal(ctx, &args->open_terminal, report);
 }
 
+static int decode_control_terminal(struct cursor *cursor, union op_args *args)
+{
+	(void)args;
+	return cursor_end(cursor);
+}
+
+static int run_control_terminal(struct init_ctx *ctx, const union op_args *args,
+		struct step_report *report)
+{
+	return op_control_terminal(ctx, &args->control_terminal, report);
+}
+
 static int decode_reopen_null(struct cursor *cursor, union op_args *args)
 {
 	(void)args;
@@ -1331,6 +1351,7 @@ static const struct operation {
 	{ 0x020f, decode_move_root, run_move_root },
 	{ 0x0212, decode_change_root, run_change_root },
 	{ 0x0210, decode_open_terminal, run_open_terminal },
+	{ 0x0214, decode_control_terminal, run_control_terminal },
 	{ 0x0211, decode_reopen_null, run_reopen_null },
 	{ 0x0301, decode_run_hook, run_run_hook },
 	{ 0x0401, decode_set_personality, run_set_personality },

@@ -1,6 +1,6 @@
 /*
- * open_terminal: a pty of the container's devpts as standard streams, controlling terminal and
- * /dev/console; its master goes to the host.
+ * open_terminal: a pty of the container's devpts as standard streams and /dev/console; its master goes
+ * to the host. control_terminal: the same as the controlling terminal of a session.
  *
  * The image and whoever shares its volumes may swap /dev/pts or put a link there. The slave is
  * opened from the master (TIOCGPTPEER), never by name, and mounted by descriptor (CVE-2025-52565).
@@ -81,14 +81,24 @@ int op_open_terminal(struct init_ctx *ctx, const struct open_terminal_args *args
 	/* EINVAL: the uid has no mapping here; EPERM: a user namespace that maps one id. */
 	if (fchown(slave, (uid_t)args->uid, (gid_t)-1) < 0 && errno != EINVAL && errno != EPERM)
 		return fail(report, CALL_FCHOWN, -errno);
-	setsid();
-	if (ioctl(slave, TIOCSCTTY, 0) < 0)
-		return fail(report, CALL_IOCTL, -errno);
 	for (int fd = 0; fd < 3; fd++)
 		if (dup2(slave, fd) < 0)
 			return fail(report, CALL_DUP3, -errno);
 	rc = send_message(ctx->sync_fd, &message, master);
 	return rc < 0 ? fail(report, CALL_SENDMSG, rc) : 0;
+}
+
+/* A session is not inherited by a child as its own: after the last fork. */
+int op_control_terminal(struct init_ctx *ctx, const struct control_terminal_args *args,
+			struct step_report *report)
+{
+	(void)ctx;
+	(void)args;
+	if (setsid() < 0 && errno != EPERM)
+		return fail(report, CALL_SETSID, -errno);
+	if (ioctl(STDIN_FILENO, TIOCSCTTY, 0) < 0)
+		return fail(report, CALL_IOCTL, -errno);
+	return 0;
 }
 
 int op_reopen_null(struct init_ctx *ctx, const struct reopen_null_args *args,

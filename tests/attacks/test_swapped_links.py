@@ -1,27 +1,34 @@
 """A volume is shared with somebody who swaps directories and links while a container is made.
 
-    RACES=2000 pytest tests/attacks/test_swapped_links.py    many more attempts
+    ATTACK_ITERATIONS=10000 pytest tests/attacks/test_swapped_links.py    as `make attacks` does
 
 CVE-2021-30465 and CVE-2019-18837 (a mount lands outside), CVE-2024-45310 (mountpoints are created
 outside), CVE-2025-31133 (a mask is missed), CVE-2026-41579 (devices are made outside). A create may
 fail when it meets the attacker; it must not do anything outside of the root, nor leave a mask out.
+
+Each container has many mounts, masks or devices at raced paths: an iteration is one of them,
+counted up to the one that a create has failed at.
 """
 
 from __future__ import annotations
 
 import os
+import re
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.attacks.verdict import ITERATIONS, against
 from tests.racer import Racer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable
 
+    from tests.attacks.verdict import Attack
     from tests.integration.containers import Call, Container
 
-RACES = int(os.environ.get("RACES", "10"))
+# How many raced paths one container has; fewer, when fewer iterations are wanted.
+MANY = max(4, min(40, ITERATIONS // 10))
 # What a create may say when it loses: the target changed its kind while it was made.
 HONEST = (
     "ENOENT",
@@ -33,115 +40,214 @@ HONEST = (
     "ESTALE",
     "ordinary directory",
 )
+# "/mounts/17" in a message: the entry that the create has failed at.
+FAILED_AT = re.compile(r"/(?:mounts|maskedPaths|devices)/(\d+)")
 
 
-@pytest.fixture
-def outside(directory: str) -> Iterator[str]:
+class Outside:
     """A directory of the host that must stay as it is."""
-    path = f"{directory}/outside"
-    os.makedirs(f"{path}/b")
-    with open(f"{path}/b/secret", "w", encoding="utf-8") as file:
-        file.write("secret of the host")
-    yield path
-    found = sorted(os.path.join(at, name) for at, _, files in os.walk(path) for name in files)
-    assert found == [f"{path}/b/secret"]
-    assert sorted(os.listdir(path)) == ["b"]
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        os.makedirs(f"{path}/b")
+        with open(f"{path}/b/secret", "w", encoding="utf-8") as file:
+            file.write("secret of the host")
+        self.before = self.content()
+
+    def content(self) -> list[str]:
+        found = [os.path.join(at, name) for at, d, f in os.walk(self.path) for name in [*d, *f]]
+        return sorted(found)
+
+    def changes(self) -> list[str]:
+        return sorted(set(self.content()) ^ set(self.before))
 
 
 @pytest.fixture
-def volume(container: Container, directory: str, outside: str) -> str:
+def outside(directory: str) -> Outside:
+    return Outside(f"{directory}/outside")
+
+
+@pytest.fixture
+def volume(container: Container, directory: str, outside: Outside) -> str:
     """A volume of the container with a directory `a`, and links to the outside to swap it with."""
     path = f"{directory}/volume"
     os.makedirs(f"{path}/a/b")
-    os.symlink(outside, f"{path}/absolute")
-    os.symlink("../" * 12 + outside.lstrip("/"), f"{path}/relative")
+    os.symlink(outside.path, f"{path}/absolute")
+    os.symlink("../" * 12 + outside.path.lstrip("/"), f"{path}/relative")
     container.bundle.add_mount("/v", "bind", path, "rbind")
     return path
 
 
-def race(container: Container, first: str, second: str) -> Iterator[Call]:
-    """Run the container again and again while two names are exchanged; yield what succeeded."""
-    with Racer(first, second):
-        for _ in range(RACES):
+def made(call: Call, first: int = 0) -> int:
+    """Return how many raced paths a run has come to, of those that begin with entry `first`."""
+    if call.status == 0:
+        return MANY
+    assert any(word in call.err for word in HONEST), call
+    at = FAILED_AT.search(call.err)
+    return max(0, int(at[1]) - first) + 1 if at else 1
+
+
+@pytest.fixture
+def race(container: Container, attack: Attack) -> Callable[..., None]:
+    """Return a function that runs the container again and again while two names are exchanged.
+
+    It takes the names, the index of the first raced entry, and what says of a run whether the
+    attack has succeeded.
+    """
+
+    def race(first: str, second: str, at: int, success: Callable[[Call], object]) -> None:
+        def attempt() -> tuple[int, object]:
             call = container.run(check=False)
-            if call.status == 0:
-                yield call
-            else:
-                assert any(word in call.err for word in HONEST), call
+            return made(call, at), success(call)
+
+        with Racer(first, second):
+            attack.repeat(attempt)
+
+    return race
 
 
+@against("paths-by-name")
 @pytest.mark.parametrize("link", ["absolute", "relative"])
 @pytest.mark.parametrize("kind", ["tmpfs", "bind", "file", "proc"])
-def test_mounts(container: Container, directory: str, volume: str, link: str, kind: str) -> None:
-    target = "/v/a/b"
-    if kind == "bind":
-        os.mkdir(f"{directory}/other")
-        container.bundle.add_mount(target, "bind", f"{directory}/other", "bind")
-    elif kind == "file":
-        target = "/v/a/b/file"
-        container.bundle.add_mount(target, "bind", "/bin/busybox", "bind", "ro")
-    else:
-        container.bundle.add_mount(target, kind, kind)
+def test_mounts(
+    container: Container,
+    directory: str,
+    volume: str,
+    outside: Outside,
+    race: Callable[..., None],
+    link: str,
+    kind: str,
+) -> None:
+    """Through a link it lands below the root all the same, at the path that the link names."""
+    first = len(container.config["mounts"])
+    os.makedirs(f"{directory}/other/marker")
+    for i in range(MANY):
+        target = f"/v/a/target{i}"
+        if kind == "bind":
+            container.bundle.add_mount(target, "bind", f"{directory}/other", "bind")
+        elif kind == "file":
+            container.bundle.add_mount(target, "bind", "/bin/busybox", "bind", "ro")
+        else:
+            container.bundle.add_mount(target, kind, kind)
     container.script("cat /proc/self/mountinfo")
-    for call in race(container, f"{volume}/a", f"{volume}/{link}"):
-        targets = [line.split(" ")[4] for line in call.out.splitlines()]
-        # Through a link it lands below the root all the same, at the path that the link names.
-        end = "/b/file" if kind == "file" else "/b"
-        assert any(path.endswith(end) for path in targets), targets
+
+    def landed_outside(call: Call) -> object:
+        if call.status == 0 and call.out.count("/target") < MANY:
+            return f"of {MANY} mounts {call.out.count('/target')} are in the container"
+        return outside.changes()
+
+    race(f"{volume}/a", f"{volume}/{link}", first, landed_outside)
 
 
+@against("paths-by-name")
 @pytest.mark.parametrize("link", ["absolute", "relative"])
-def test_mountpoints_that_are_missing(container: Container, volume: str, link: str) -> None:
-    container.bundle.add_mount("/v/a/new/deep/er", "tmpfs", "tmpfs")
+def test_mountpoints_that_are_missing(
+    container: Container, volume: str, outside: Outside, race: Callable[..., None], link: str
+) -> None:
+    first = len(container.config["mounts"])
+    for i in range(MANY):
+        container.bundle.add_mount(f"/v/a/new{i}/deep/er", "tmpfs", "tmpfs")
     container.args("/bin/true")
-    for _ in race(container, f"{volume}/a", f"{volume}/{link}"):
-        pass
+    race(f"{volume}/a", f"{volume}/{link}", first, lambda call: outside.changes())
 
 
-def test_tmpcopyup(container: Container, volume: str, outside: str) -> None:
-    container.bundle.add_mount("/v/a", "tmpfs", "tmpfs", "tmpcopyup")
-    # Another swap, inside of what is copied: a file and a link to the host's.
+@against("copy-follows-links")
+def test_tmpcopyup(
+    container: Container, volume: str, outside: Outside, race: Callable[..., None]
+) -> None:
+    """Another swap, inside of what is copied: a file and a link to the host's."""
     with open(f"{volume}/a/b/secret", "w", encoding="utf-8") as file:
         file.write("of the volume")
-    os.symlink(f"{outside}/b/secret", f"{volume}/a/b/link")
-    container.script("find / -xdev -name secret | xargs cat; cat /v/a/b/*; true")
-    for call in race(container, f"{volume}/a/b/secret", f"{volume}/a/b/link"):
-        assert "host" not in call.out, call
+    os.symlink(f"{outside.path}/b/secret", f"{volume}/a/b/link")
+    first = len(container.config["mounts"])
+    for i in range(MANY):
+        container.bundle.add_mount(f"/copies{i}", "bind", volume, "rbind")
+    for i in range(MANY):
+        container.bundle.add_mount(f"/copies{i}/a", "tmpfs", "tmpfs", "tmpcopyup")
+    container.script("cat /copies*/a/b/*; true")
+    race(
+        f"{volume}/a/b/secret",
+        f"{volume}/a/b/link",
+        first + MANY,
+        lambda call: call.out if "host" in call.out else "",
+    )
 
 
-@pytest.mark.parametrize("kind", ["directory", "file"])
-def test_masks(container: Container, volume: str, kind: str) -> None:
-    """A mask is on the file that was found; that it does not follow a file that moves is no secret,
-    since who can move it can read it. But what it covers must not be the host's."""
-    name = "/v/a/b/secret" if kind == "file" else "/v/a/b"
-    with open(f"{volume}/a/b/secret", "w", encoding="utf-8") as file:
-        file.write("of the volume")
-    container.linux["maskedPaths"] = [name]
-    container.linux["readonlyPaths"] = [name]
-    container.args("/bin/true")
-    for _ in race(container, f"{volume}/a", f"{volume}/absolute"):
-        pass
-
-
-def test_dev_null_of_the_image(container: Container, directory: str, outside: str) -> None:
+@against("mask-of-the-image")
+def test_dev_null_of_the_image(
+    container: Container, outside: Outside, race: Callable[..., None]
+) -> None:
     """CVE-2025-31133: the cover of a mask is never the container's /dev/null."""
     root = container.bundle.rootfs
     container.config["mounts"] = [m for m in container.config["mounts"] if m["type"] == "proc"]
-    os.symlink(f"{outside}/b/secret", f"{root}/dev/other")
+    container.bundle.add_file("evil", "evil\n")
+    os.symlink("/evil", f"{root}/dev/other")
     os.mknod(f"{root}/dev/null", 0o20666, os.makedev(1, 3))
-    container.bundle.add_file("masked", "of the image")
-    container.linux["maskedPaths"] = ["/masked"]
-    container.script("cat /masked; stat -c %t:%T /masked")
-    for call in race(container, f"{root}/dev/null", f"{root}/dev/other"):
-        assert call.out == "1:3\n", call
+    for i in range(MANY):
+        container.bundle.add_file(f"masked{i}", "of the image\n")
+    container.linux["maskedPaths"] = [f"/masked{i}" for i in range(MANY)]
+    container.script("cat /masked*; stat -c %t:%T /masked*")
+    race(
+        f"{root}/dev/null",
+        f"{root}/dev/other",
+        0,
+        lambda call: call.status == 0 and call.out != "1:3\n" * MANY and call.out,
+    )
 
 
-def test_dev_of_the_image(container: Container, directory: str, outside: str) -> None:
+@against("dev-may-be-a-link")
+def test_dev_of_the_image(
+    container: Container, outside: Outside, race: Callable[..., None]
+) -> None:
     """CVE-2026-41579."""
     root = container.bundle.rootfs
     container.config["mounts"] = [m for m in container.config["mounts"] if m["type"] == "proc"]
-    container.linux["devices"] = [{"path": "/dev/b/x", "type": "c", "major": 1, "minor": 3}]
-    os.symlink(outside, f"{root}/link")
+    container.linux["devices"] = [
+        {"path": f"/dev/b/x{i}", "type": "c", "major": 1, "minor": 3} for i in range(MANY)
+    ]
+    os.symlink(outside.path, f"{root}/link")
     container.args("/bin/true")
-    for _ in race(container, f"{root}/dev", f"{root}/link"):
-        pass
+    race(f"{root}/dev", f"{root}/link", 0, lambda call: outside.changes())
+
+
+@pytest.fixture
+def shared_dev(container: Container, directory: str) -> str:
+    """The container's /dev is a volume that somebody shares; its pseudo terminals are a mount."""
+    path = f"{directory}/dev"
+    os.makedirs(f"{path}/pts")
+    os.makedirs(f"{path}/fake")
+    with open(f"{path}/fake/0", "w", encoding="utf-8") as file:
+        file.write("fake")
+    kept = ("/proc", "/dev/pts")
+    mounts = [m for m in container.config["mounts"] if m["destination"] in kept]
+    container.config["mounts"] = mounts
+    container.bundle.add_mount("/dev", "bind", path, "rbind")
+    mounts.insert(1, mounts.pop())
+    return path
+
+
+@against("console-by-name")
+def test_terminal(container: Container, shared_dev: str, attack: Attack) -> None:
+    """CVE-2025-52565: what is at /dev/pts/0 may be another file by the time it is opened."""
+    container.process["terminal"] = True
+    container.script("stat -c '%t <' /dev/console | sed s/^88/terminal/; tty")
+    container.bundle.write()
+
+    def attempt() -> tuple[int, object]:
+        import pty
+
+        master, slave = pty.openpty()
+        try:
+            call = container.run(check=False, stdin=slave, stdout=slave)
+            os.set_blocking(master, False)
+            try:
+                text = os.read(master, 65536).decode()
+            except BlockingIOError:
+                text = ""
+        finally:
+            os.close(master)
+            os.close(slave)
+        return 1, call.status == 0 and "terminal <" not in text and (text, call)
+
+    with Racer(f"{shared_dev}/pts", f"{shared_dev}/fake"):
+        attack.repeat(attempt)
