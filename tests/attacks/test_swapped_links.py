@@ -13,6 +13,7 @@ counted up to the one that a create has failed at.
 from __future__ import annotations
 
 import os
+import pty
 import re
 from typing import TYPE_CHECKING
 
@@ -234,8 +235,6 @@ def test_terminal(container: Container, shared_dev: str, attack: Attack) -> None
     container.bundle.write()
 
     def attempt() -> tuple[int, object]:
-        import pty
-
         master, slave = pty.openpty()
         try:
             call = container.run(check=False, stdin=slave, stdout=slave)

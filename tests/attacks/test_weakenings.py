@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import pytest
@@ -25,5 +24,4 @@ def test_a_text_that_is_gone_is_an_error(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_each_weakening_is_attacked() -> None:
     text = "".join(path.read_text() for path in Path(__file__).parent.glob("test_*.py"))
-    used = set(re.findall(r'"([\w-]+)"', "".join(re.findall(r"@?against\([^)]*\)", text))))
-    assert set(WEAKENINGS) - used == set()
+    assert [name for name in WEAKENINGS if f'"{name}"' not in text] == []

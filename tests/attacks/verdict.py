@@ -48,12 +48,14 @@ class Attack:
         else:
             assert not success, f"the attack has succeeded: {evidence!r}"
 
-    def repeat(self, attempt: Callable[[], tuple[int, object]]) -> None:
-        """Make attempts until one succeeds, or enough have failed.
+    def repeat(
+        self, attempt: Callable[[], tuple[int, object]], iterations: int = ITERATIONS
+    ) -> None:
+        """Make attempts until one succeeds, or `iterations` have failed.
 
         `attempt` returns how many it has made, and what a successful one has done, or nothing.
         """
-        enough = WEAKENED_ITERATIONS if self.is_weakened else ITERATIONS
+        enough = WEAKENED_ITERATIONS if self.is_weakened else iterations
         success: object = None
         while self.attempts < enough and not success:
             made, success = attempt()

@@ -119,8 +119,8 @@ def compile_launcher(target: Path, scratch: Path, text: str, package: Path) -> N
         f'#define BUILD_PYTHON_MINOR {minor}\n#define BUILD_PYTHON "{python}"\n'
         f'#define SOURCE_PACKAGE "{package}"\n#define SOURCE_SITE "{site}"\n'
     )
-    command = [COMPILER, *FLAGS, *include_kernel_headers(), f"-I{scratch}", source, "-o", target]
-    subprocess.run(command, check=True)
+    command = [COMPILER, *FLAGS, *include_kernel_headers(), f"-I{scratch}"]
+    subprocess.run([*command, source, "-o", target], check=True)
 
 
 def make(name: str, directory: Path, common: Path) -> None:

@@ -30,10 +30,16 @@ _PROC_TARGETS = (
     "if (!on_proc && filesystem_magic",
     "if (0 && filesystem_magic",
 )
+_PROC_SOURCES = (f"{INIT}/op_mount.c", "if (args->of_proc && filesystem", "if (0 && filesystem")
 _PROC_ENTRIES = (
     "ocipy/plan/mounts.py",
     '        target = self.target\n        if target == "/proc":',
     '        target = ""\n        if target == "/proc":',
+)
+_SELINUX = (
+    "ocipy/host/probe.py",
+    "        lsms=active_lsms(),\n",
+    '        lsms=("selinux",),\n',
 )
 _SYSCTL_BY_NAME = (
     f"{INIT}/op_namespace.c",
@@ -103,24 +109,45 @@ WEAKENINGS: dict[str, Weakening] = {
         ),
     ),
     "proc-may-be-covered": Weakening(
-        "mounts over and in `/proc` are not refused", (_PROC_TARGETS, _PROC_ENTRIES)
+        "mounts over and in `/proc` are not refused", (_PROC_TARGETS, _PROC_SOURCES, _PROC_ENTRIES)
     ),
     "sysctls-through-the-containers-proc": Weakening(
         "mounts in `/proc` are not refused, and sysctls are written by name",
         (_PROC_TARGETS, _PROC_ENTRIES, _SYSCTL_BY_NAME, _SYSCTL_OF_THE_CONTAINER),
     ),
+    "pretends-to-have-selinux": Weakening(
+        "none: believes that the host has SELinux, so that labels are written", (_SELINUX,)
+    ),
+    "labels-through-the-containers-proc": Weakening(
+        "mounts in `/proc` are not refused, and labels are written by name",
+        (
+            _SELINUX,
+            _PROC_TARGETS,
+            _PROC_ENTRIES,
+            (
+                f"{INIT}/op_process.c",
+                'self = sys_openat(ctx->proc_fd, "thread-self",',
+                'self = sys_openat(ctx->rootfs_fd, "proc/thread-self",',
+            ),
+            (
+                f"{INIT}/op_process.c",
+                "RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV);",
+                "0);",
+            ),
+            (
+                f"{INIT}/op_process.c",
+                "if (filesystem_magic(ctx->label_fd) != PROC_SUPER_MAGIC)",
+                "if (0)",
+            ),
+        ),
+    ),
     "console-by-name": Weakening(
-        "the terminal is opened by its name in `/dev/pts`",
+        "what is mounted on `/dev/console` is opened by its name in `/dev/pts`",
         (
             (
                 f"{INIT}/op_terminal.c",
-                "slave = sys_result(ioctl(master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC));",
-                'slave = sys_openat(ctx->rootfs_fd, "dev/pts/0", O_RDWR | O_NOCTTY, 0);',
-            ),
-            (
-                f"{INIT}/op_terminal.c",
-                "if (filesystem_magic(slave) != DEVPTS_MAGIC)",
-                "if (0)",
+                'tree = sys_open_tree(slave, "", AT_EMPTY_PATH | OPEN_TREE_CLONE);',
+                'tree = sys_open_tree(rootfs_fd, "dev/pts/0", OPEN_TREE_CLONE);',
             ),
         ),
     ),
@@ -171,6 +198,23 @@ WEAKENINGS: dict[str, Weakening] = {
             ),
         ),
     ),
+    "enters-first-with-descriptors": Weakening(
+        "the same, and what the caller has left open reaches it",
+        (
+            (
+                "ocipy/plan/exec.py",
+                '    scheduler = process.get("scheduler", {})\n',
+                '    return "nothing"\n    scheduler = process.get("scheduler", {})\n',
+            ),
+            (
+                "ocipy/spawn/launch.py",
+                "inherit = [*fds.values(), *range(3, 3 + kept)]",
+                "inherit = [*fds.values(), *range(3, 3 + kept)]\n"
+                "            if any(isinstance(step, steps.ForkInit) for step in self.steps):\n"
+                "                inherit += range(3, 100)",
+            ),
+        ),
+    ),
     "descriptors-leak": Weakening(
         "what the caller has left open reaches init, which follows magic links",
         (
@@ -178,6 +222,11 @@ WEAKENINGS: dict[str, Weakening] = {
                 "ocipy/spawn/launch.py",
                 "inherit = [*fds.values(), *range(3, 3 + kept)]",
                 "inherit = [*fds.values(), *range(3, 20)]",
+            ),
+            (
+                "ocipy/plan/exec.py",
+                '    scheduler = process.get("scheduler", {})\n',
+                '    return "nothing"\n    scheduler = process.get("scheduler", {})\n',
             ),
             (
                 f"{INIT}/op_exec.c",
@@ -200,7 +249,11 @@ WEAKENINGS: dict[str, Weakening] = {
     ),
     "enters-before-its-filter": Weakening(
         "the process of `exec` enters the pid namespace before its seccomp filter is loaded",
-        (("ocipy/plan/exec.py", '        return "filter"\n', '        return "privileges"\n'),),
+        (
+            ("ocipy/plan/exec.py", '        return "filter"\n', '        return "privileges"\n'),
+            # And takes its time there: the kernel's own delays are too rare to wait for.
+            (f"{INIT}/op_namespace.c", "if (setsid() < 0", "usleep(100000);\n\tif (setsid() < 0"),
+        ),
     ),
     # -- privileges
     "inheritable": Weakening(
@@ -234,12 +287,12 @@ WEAKENINGS: dict[str, Weakening] = {
         ),
     ),
     "devices-allowed": Weakening(
-        "a list of devices is one of exceptions, and all others are allowed",
+        "the rules for devices are left out, and all devices are allowed",
         (
             (
                 "ocipy/cgroup/devices.py",
-                '        others = "allow" if default else "deny"\n',
-                '        others = "allow"\n',
+                "path=home.path, others=others, rules=exceptions)]",
+                'path=home.path, others="allow", rules=())]',
             ),
         ),
     ),
@@ -278,17 +331,18 @@ WEAKENINGS: dict[str, Weakening] = {
             ),
         ),
     ),
-    "setgroups-allowed": Weakening(
-        "setgroups is not denied before gid_map is written",
+    # -- callers
+    "config-read-again": Weakening(
+        "`exec` reads the bundle's `config.json`, not the one that was accepted",
         (
             (
-                "ocipy/plan/idmap.py",
-                "deny = own_id_only and not host.may_set_groups",
-                "deny = False",
+                "ocipy/commands/exec.py",
+                "config: Config = store.load_config(directory)",
+                "from ocipy.json_text import loads\n\n"
+                '    config: Config = loads(open(record["bundle"] + "/config.json").read())',
             ),
         ),
     ),
-    # -- callers
     "loose-ids": Weakening(
         "`exec --user` takes whatever int() takes",
         (

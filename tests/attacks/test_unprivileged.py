@@ -1,0 +1,114 @@
+"""A user without privileges makes containers: they must not give what the user has not.
+
+CVE-2014-8989 (a group that denies access is dropped), CVE-2023-25809 (the user's other cgroups).
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.attacks.tracer import tracer  # noqa: F401
+from tests.attacks.verdict import against
+from tests.integration.leftovers import remove
+from tests.integration.test_rootless import AS_USER, USER, call  # noqa: F401
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from tests.attacks.verdict import Attack
+    from tests.integration.containers import Call, Container
+
+pytestmark = pytest.mark.requires("user-namespaces")
+
+GROUP = USER + 1
+
+
+@pytest.fixture
+def denied(directory: str) -> str:
+    """A file that all may read but the members of a group."""
+    path = f"{directory}/denied"
+    with open(path, "w", encoding="utf-8") as file:
+        file.write("not for this group")
+    os.chown(path, 0, GROUP)
+    os.chmod(path, 0o604)
+    return path
+
+
+def test_a_group_that_denies(
+    container: Container,
+    call: Callable[..., Call],  # noqa: F811
+    tracer: Path,  # noqa: F811
+    denied: str,
+    attack: Attack,
+) -> None:
+    os.link(tracer, f"{container.bundle.rootfs}/bin/tracer")
+    container.bundle.add_mount("/denied", "bind", denied, "bind")
+    container.args("/bin/tracer", "regroup", "/denied")
+    container.bundle.write()
+    run = call("run", "--bundle", container.bundle.path, container.id)
+    assert "setgroups: Operation not permitted" in run.out
+    attack.succeeded("not for this group" in run.out, run)
+
+
+def test_the_same_where_setgroups_is_allowed(tracer: Path, denied: str, directory: str) -> None:  # noqa: F811
+    """The attack itself works: in a user namespace whose maps root has written without a word."""
+    shutil.copy(tracer, f"{directory}/tracer")
+    os.chmod(f"{directory}/tracer", 0o755)
+    script = f"echo up; read go; exec {directory}/tracer regroup {denied}"
+    options: dict[str, Any] = {"user": USER, "group": USER, "extra_groups": [GROUP], "text": True}
+    process = subprocess.Popen(
+        ["unshare", "--user", "sh", "-c", script],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        **options,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "up\n"
+    for kind in ("uid", "gid"):
+        with open(f"/proc/{process.pid}/{kind}_map", "w", encoding="utf-8") as file:
+            file.write(f"0 {USER} 1")
+    out, _ = process.communicate("go\n", timeout=60)
+    assert "not for this group" in out
+
+
+@pytest.fixture
+def delegated(tag: str) -> Iterator[str]:
+    """A cgroup that belongs to the user: in the first hierarchy of v1, or in v2."""
+    top = "/sys/fs/cgroup/pids" if os.path.isdir("/sys/fs/cgroup/pids") else "/sys/fs/cgroup"
+    path = f"{top}/{tag}deleg"
+    os.mkdir(path)
+    os.chown(path, USER, USER)
+    os.chown(f"{path}/cgroup.procs", USER, USER)
+    yield path
+    remove(tag)
+
+
+@against("cgroups-writable")
+def test_cgroups_of_the_user(
+    container: Container,
+    call: Callable[..., Call],  # noqa: F811
+    delegated: str,
+    attack: Attack,
+) -> None:
+    """Without a cgroup namespace, the container sees cgroups that are the user's own."""
+    container.bundle.add_mount("/sys/fs/cgroup", "cgroup", "cgroup", "nosuid", "noexec", "nodev")
+    container.script(
+        "for at in /sys/fs/cgroup/pids /sys/fs/cgroup$(sed -n s/^0:://p /proc/self/cgroup); do"
+        " mkdir $at/made && echo made; rmdir $at/made; done; true"
+    )
+    container.bundle.write()
+    program = [container.runtime.program, *container.runtime.global_options]
+    program += ["run", "--bundle", container.bundle.path, container.id]
+    done = subprocess.run(
+        ["sh", "-c", f'echo $$ > {delegated}/cgroup.procs && exec setpriv --reuid {USER}'
+         f' --regid {USER} --clear-groups "$@"', "sh", *program],
+        capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0, done
+    attack.succeeded("made" in done.stdout, done)
