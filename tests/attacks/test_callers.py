@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.attacks.verdict import against
+from tests.integration.containers import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,7 +48,6 @@ def hostile_caller(directory: str) -> dict[str, Any]:
         "PYTHONBREAKPOINT": "json.loads",
         "PYTHONWARNINGS": "error",
         "PYTHONPYCACHEPREFIX": evil,
-        "PYTHONPLATLIBDIR": evil,
         "PYTHONDUMPREFSFILE": mark,
         "LD_PRELOAD": "",
     }
@@ -140,7 +140,7 @@ def test_ids_that_lead_elsewhere(
     attack.succeeded(left or any(call.status == 0 for call in seen), (left, seen))
 
 
-@pytest.mark.parametrize("verb", ["create", "run", "exec", "state", "start", "kill", "delete"])
+@pytest.mark.parametrize("verb", ["create", "exec", "delete"])
 @pytest.mark.parametrize("name", ODD_IDS, ids=ascii)
 def test_ids_with_odd_characters(
     container: Container, runtime: Runtime, verb: str, name: str
@@ -207,14 +207,8 @@ def test_paths_with_every_character(
         assert int(file.read()) == container.pid
     if verb == "create":
         container.start()
-    wait_for(call, "bound")
+    wait_until(lambda: "bound" in call.out, "what is bound in the output")
     assert container.state()["bundle"] == path
-
-
-def wait_for(call: Call, text: str) -> None:
-    from tests.integration.containers import wait_until
-
-    wait_until(lambda: text in call.out, f"{text!r} in the output")
 
 
 def test_the_launcher_refuses_set_user_id(runtime: Runtime) -> None:

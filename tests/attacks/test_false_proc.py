@@ -90,7 +90,7 @@ def test_sysctls(container: Container, volume: str, attack: Attack, verb: str) -
 
 @pytest.mark.parametrize("build_name", ["proc-may-be-covered"], indirect=True)
 def test_sysctls_have_a_second_defence(container: Container, volume: str) -> None:
-    """Even where the file is covered in the container, it is written to that of the host's /proc."""
+    """Where the file is covered in the container, it is still that of the host's /proc."""
     ask_for_sysctl(container, volume)
     container.run()
     assert content(f"{volume}/file") == "false"

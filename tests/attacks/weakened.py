@@ -123,12 +123,14 @@ def compile_launcher(target: Path, scratch: Path, text: str, package: Path) -> N
     subprocess.run([*command, source, "-o", target], check=True)
 
 
-def make(name: str, directory: Path, common: Path) -> None:
-    """Make the whole tree of a weakening in `directory`, which does not exist yet."""
+def make(name: str, directory: Path, final: Path, common: Path) -> None:
+    """Make the whole tree of a weakening in `directory`, which is then called `final`."""
     texts = patched(name)
     package = directory / "tree" / "ocipy"
     # With the bytecode: it knows its source by time and size, which are copied as well.
-    shutil.copytree(REPOSITORY / "ocipy", package, symlinks=False)
+    # Without the pack, which is another copy of all modules.
+    ignore = shutil.ignore_patterns("packed_main.pyc")
+    shutil.copytree(REPOSITORY / "ocipy", package, symlinks=False, ignore=ignore)
     native = {file: text for file, text in texts.items() if file.startswith("ocipy_native/init/")}
     for file, text in texts.items():
         if file.startswith("ocipy/"):
@@ -140,7 +142,7 @@ def make(name: str, directory: Path, common: Path) -> None:
     command = directory / "ocipy"
     if "ocipy_native/launcher.c" in texts:
         text = texts["ocipy_native/launcher.c"]
-        compile_launcher(command, directory, text, package)
+        compile_launcher(command, directory, text, final / "tree" / "ocipy")
     else:
         python, site = os.path.realpath(sys.executable), sysconfig.get_path("platlib")
         command.write_text(WRAPPER.format(python=python, site=site))
@@ -167,7 +169,7 @@ def build(name: str, common: Path) -> Path:
             scratch = common / f"{name}.new"
             shutil.rmtree(scratch, ignore_errors=True)
             scratch.mkdir()
-            make(name, scratch, common)
+            make(name, scratch, directory, common)
             os.rename(scratch, directory)
     return directory / "ocipy"
 
