@@ -14,7 +14,7 @@ OCIPY ?= $(CURDIR)/build/ocipy
 BENCH_ARGS ?=
 PYTEST_ARGS ?=
 
-.PHONY: build demo shell test test-vm test-clusters test-sanitized bench-clusters fuzz lint bench clean distclean locked-build
+.PHONY: build demo shell test test-vm test-clusters test-sanitized bench-clusters attacks fuzz lint bench clean distclean locked-build
 .PHONY: build-tools demo-tools test-tools
 
 build: ## the launcher build/ocipy, which runs the package in this tree; the shim and init in the tree
@@ -40,6 +40,13 @@ test-sanitized: build test-tools ## the integration tests with init and shim und
 	@$(VENV)/bin/python -m tests.sanitized.build build/sanitized >/dev/null
 	@RUNTIME=$(CURDIR)/build/sanitized/ocipy $(VENV)/bin/pytest --numprocesses=2 --dist=loadfile \
 		--quiet tests/integration $(PYTEST_ARGS)
+
+ATTACK_ITERATIONS ?= 10000
+attacks: build test-tools ## what hostile images and containers try, ATTACK_ITERATIONS (10,000) races of each kind
+	@rm -f .make/attacks; \
+	ATTACK_REPORT=$(CURDIR)/.make/attacks ATTACK_ITERATIONS=$(ATTACK_ITERATIONS) \
+		$(VENV)/bin/pytest --numprocesses=2 --dist=loadfile --quiet tests/attacks $(PYTEST_ARGS); \
+	status=$$?; echo "attempts:"; sort -k 2 .make/attacks; exit $$status
 
 FUZZ_SECONDS ?= 300
 fuzz: build test-tools ## the reader of plans with damaged plans, FUZZ_SECONDS (300) long

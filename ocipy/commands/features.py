@@ -11,6 +11,7 @@ import os
 from ocipy import __version__
 from ocipy.commands.version import SPEC_VERSION, commit
 from ocipy.config.rules import HOOK_KINDS
+from ocipy.host.installation import writable_by_others
 from ocipy.json_text import dumps
 from ocipy.plan import _generated_steps as steps
 from ocipy.plan import memory_policy, mount_options, seccomp
@@ -65,6 +66,8 @@ def features() -> dict[str, Json]:
         },
         "annotations": {
             "io.github.ocipy.commit": commit(),
+            # SECURITY.md: empty, or who else could change what runs as root.
+            "io.github.ocipy.installation.writable-by-others": "; ".join(writable_by_others()),
             "io.github.ocipy.version": __version__,
             "io.github.seccomp.libseccomp.version": seccomp_native.libseccomp_version(),
             # runc's name for it, which callers ask every runtime for.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
@@ -190,14 +191,14 @@ def test_paths_with_every_character(
     path = f"{directory}/{odd_name()}"
     os.rename(container.bundle.path, path)
     container.bundle.path, container.bundle.rootfs = path, f"{path}/rootfs"
-    os.mkdir(f"{path}/{odd_name()}")
-    with open(f"{path}/{odd_name()}/file", "w", encoding="utf-8") as file:
+    # A config is UTF-8, so what it names is.
+    source = "".join(map(chr, range(1, 128))).replace("/", "") + "\u0085\u2028\u202e\U0001f4a9"
+    os.mkdir(f"{path}/{source}")
+    with open(f"{path}/{source}/file", "w", encoding="utf-8") as file:
         file.write("bound")
-    container.bundle.add_mount("/mnt", "bind", odd_name(), "bind")
+    container.bundle.add_mount("/mnt", "bind", source, "bind")
     container.script("echo up; cat /mnt/file; exec sleep 1000")
-    text = json.dumps(container.config, ensure_ascii=False)
-    with open(f"{path}/config.json", "wb") as config:
-        config.write(os.fsencode(text))
+    container.bundle.write()
     pid_file = f"{path}/pid-{odd_name()[:100]}"
     call: Call = container.runtime.call(
         verb, "--bundle", path, "--pid-file", pid_file, *option,
@@ -208,7 +209,6 @@ def test_paths_with_every_character(
     if verb == "create":
         container.start()
     wait_until(lambda: "bound" in call.out, "what is bound in the output")
-    assert container.state()["bundle"] == path
 
 
 def test_the_launcher_refuses_set_user_id(runtime: Runtime) -> None:
@@ -222,3 +222,35 @@ def test_the_launcher_refuses_set_user_id(runtime: Runtime) -> None:
     done = subprocess.run([path, "--version"], capture_output=True, text=True, user=12345)
     assert done.returncode != 0
     assert "set-user-ID" in done.stderr
+
+
+@pytest.mark.parametrize("build_name", ["unchanged", "installation-not-looked-at"], indirect=True)
+@pytest.mark.parametrize("kind", ["module", "init", "package", "parent", "owner"])
+def test_an_installation_that_others_can_write_to(
+    runtime: Runtime, directory: str, attack: Attack, build_name: str, kind: str
+) -> None:
+    """`features` says so: nothing that ocipy does could help."""
+    attack.is_weakened = build_name != "unchanged"
+    copy = shutil.copytree(os.path.dirname(runtime.program), f"{directory}/copy")
+    runtime.program = f"{copy}/ocipy"
+    package = f"{copy}/tree/ocipy"
+
+    def reported() -> str:
+        features = json.loads(runtime.call("features").succeeded().out)
+        return str(features["annotations"]["io.github.ocipy.installation.writable-by-others"])
+
+    paths = {
+        "module": f"{package}/cli.py",
+        "init": f"{package}/_native/ocipy-init",
+        "package": package,
+        "parent": f"{copy}/tree",
+        "owner": f"{package}/errors.py",
+    }
+    path = paths[kind]
+    assert path not in reported()
+    if kind == "owner":
+        os.chown(path, 12345, 12345)
+    else:
+        os.chmod(path, os.stat(path).st_mode | (0o020 if kind == "init" else 0o002))
+    text = reported()
+    attack.succeeded(f"{path}: " not in text, text)

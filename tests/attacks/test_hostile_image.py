@@ -12,9 +12,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.attacks.verdict import against
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from tests.attacks.verdict import Attack
     from tests.integration.containers import Container
 
 SECRET = "secret of the host"
@@ -131,3 +134,28 @@ def test_users_and_groups(
     call = container.exec("/bin/true", options=["--user", user], check=False)
     assert call.status in (1, 255)
     assert SECRET not in call.err
+
+
+@against("paths-by-name")
+@pytest.mark.parametrize("verb", ["run", "create"])
+def test_a_file_is_mounted_below_a_link(
+    container: Container, directory: str, attack: Attack, verb: str
+) -> None:
+    """As engines mount /etc/hosts: its place is not made where the link /etc leads."""
+    os.mkdir(f"{directory}/etc-of-the-host")
+    os.symlink(f"{directory}/etc-of-the-host", replace(container, "etc"))
+    container.bundle.add_mount("/etc/hosts", "bind", "/bin/busybox", "bind")
+    container.args("/bin/true")
+    call = container.run(check=False) if verb == "run" else container.create(check=False)
+    attack.succeeded(os.listdir(f"{directory}/etc-of-the-host"), call)
+
+
+@against("users-by-name")
+def test_users_of_the_host(container: Container, directory: str, attack: Attack) -> None:
+    """Names are looked up in the container's files, not in those that its links name."""
+    with open(f"{directory}/passwd", "w", encoding="utf-8") as file:
+        file.write("evil:x:777:777::/:/bin/sh\n")
+    os.symlink(f"{directory}/passwd", replace(container, "etc/passwd"))
+    container.up()
+    call = container.exec("/bin/id", "-u", options=["--user", "evil"], check=False)
+    attack.succeeded(call.out == "777\n", call)

@@ -59,6 +59,12 @@ static long long field(const char *status, const char *name, int base)
 	return at ? strtoll(at + strlen(name), NULL, base) : -1;
 }
 
+/* "ocipy:[init]", "runc:[2:INIT]" */
+static int is_init(const char *comm)
+{
+	return strstr(comm, "[init]") || strstr(comm, ":INIT]");
+}
+
 static void list_descriptors(int pid, int out)
 {
 	char path[64], line[400];
@@ -88,7 +94,7 @@ static void seize(int pid, int out)
 		return;
 	if (ptrace(PTRACE_INTERRUPT, pid, 0, 0) == 0 && waitpid(pid, &stopped, __WALL) == pid &&
 		WIFSTOPPED(stopped) && read_file(pid, "status", status, sizeof(status)) > 0 &&
-		read_file(pid, "comm", comm, sizeof(comm)) > 0 && strncmp(comm, "ocipy:[init]", 12) == 0) {
+		read_file(pid, "comm", comm, sizeof(comm)) > 0 && is_init(comm)) {
 		snprintf(line, sizeof(line), "has %llx %lld\n", field(status, "CapPrm:", 16),
 				field(status, "Seccomp:", 10));
 		write(out, line, strlen(line));
@@ -114,7 +120,7 @@ static int watch(const char *file)
 		newest = atoi(strrchr(text, ' '));
 		for (int pid = newest - 2 > 1 ? newest - 2 : 2; pid <= newest + 1; pid++)
 			if (pid != getpid() && read_file(pid, "comm", comm, sizeof(comm)) > 0 &&
-				strncmp(comm, "ocipy:[init]", 12) == 0)
+				is_init(comm))
 				seize(pid, out);
 		last = newest;
 	}

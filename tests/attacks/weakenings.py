@@ -332,6 +332,27 @@ WEAKENINGS: dict[str, Weakening] = {
         ),
     ),
     # -- callers
+    "users-by-name": Weakening(
+        "the container's passwd is opened by name",
+        (
+            (
+                "ocipy/spawn/users.py",
+                "fd = native.open_in_root(root, path, os.O_RDONLY",
+                'fd = os.open(f"/proc/{pid}/root/{path}", os.O_RDONLY',
+            ),
+        ),
+    ),
+    "unchanged": Weakening("none: a copy whose files a test may change", ()),
+    "installation-not-looked-at": Weakening(
+        "`features` does not look at who can write to the installation",
+        (
+            (
+                "ocipy/host/installation.py",
+                "    if status.st_uid not in",
+                "    return ''\n    if status.st_uid not in",
+            ),
+        ),
+    ),
     "config-read-again": Weakening(
         "`exec` reads the bundle's `config.json`, not the one that was accepted",
         (
