@@ -13,10 +13,12 @@ AT_FDCWD = -100
 class Racer:
     """Exchanges two names as fast as it can (renameat2(2), RENAME_EXCHANGE) until the end.
 
-    How often is in `exchanges`: a race that did not take place proves nothing.
+    How often is in `exchanges`: a race that did not take place proves nothing. With `rest` the
+    names are as they were for about half as many times as long as they are exchanged.
     """
 
-    def __init__(self, first: str, second: str) -> None:
+    def __init__(self, first: str, second: str, rest: int = 0) -> None:
+        self.rest = rest
         self.libc = ctypes.CDLL(None, use_errno=True)
         self.names = first.encode(), second.encode()
         self.exchanges = 0
@@ -29,6 +31,13 @@ class Racer:
             for _ in range(100):
                 if self.libc.renameat2(AT_FDCWD, first, AT_FDCWD, second, RENAME_EXCHANGE) == 0:
                     self.exchanges += 1
+                if self.rest and self.exchanges % 2 == 0:
+                    self._pause()
+
+    def _pause(self) -> None:
+        for _ in range(self.rest):
+            # As long as an exchange takes, and without one.
+            self.libc.renameat2(AT_FDCWD, b"", AT_FDCWD, b"", RENAME_EXCHANGE)
 
     def __enter__(self) -> Racer:
         self.thread.start()

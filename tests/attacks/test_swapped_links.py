@@ -15,11 +15,14 @@ from __future__ import annotations
 import os
 import pty
 import re
+import subprocess
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.attacks.verdict import ITERATIONS, against
+from tests.attacks import weakened
+from tests.attacks.verdict import ITERATIONS, REAL, against
 from tests.racer import Racer
 
 if TYPE_CHECKING:
@@ -29,7 +32,7 @@ if TYPE_CHECKING:
     from tests.integration.containers import Call, Container
 
 # How many raced paths one container has; fewer, when fewer iterations are wanted.
-MANY = max(4, min(40, ITERATIONS // 10))
+MANY = max(4, min(400, ITERATIONS // 10))
 # What a create may say when it loses: the target changed its kind while it was made.
 HONEST = (
     "ENOENT",
@@ -96,12 +99,14 @@ def race(container: Container, attack: Attack) -> Callable[..., None]:
     attack has succeeded.
     """
 
-    def race(first: str, second: str, at: int, success: Callable[[Call], object]) -> None:
+    def race(
+        first: str, second: str, at: int, success: Callable[[Call], object], rest: int = 0
+    ) -> None:
         def attempt() -> tuple[int, object]:
             call = container.run(check=False)
             return made(call, at), success(call)
 
-        with Racer(first, second):
+        with Racer(first, second, rest):
             attack.repeat(attempt)
 
     return race
@@ -208,7 +213,8 @@ def test_dev_of_the_image(
     ]
     os.symlink(outside.path, f"{root}/link")
     container.args("/bin/true")
-    race(f"{root}/dev", f"{root}/link", 0, lambda call: outside.changes())
+    # A link ends the create; it is there one time in twenty, or only few devices would be tried.
+    race(f"{root}/dev", f"{root}/link", 0, lambda call: outside.changes(), rest=20)
 
 
 @pytest.fixture
@@ -249,4 +255,33 @@ def test_terminal(container: Container, shared_dev: str, attack: Attack) -> None
         return 1, call.status == 0 and "terminal <" not in text and (text, call)
 
     with Racer(f"{shared_dev}/pts", f"{shared_dev}/fake"):
-        attack.repeat(attempt)
+        # Each takes a container; the next test makes more.
+        attack.repeat(attempt, max(10, ITERATIONS // 10))
+
+
+@pytest.mark.parametrize("build_name", [REAL, "console-by-name"])
+def test_terminal_many_times(
+    shared_dev: str, attack: Attack, tmp_path: Path, directory: str, build_name: str
+) -> None:
+    """The same without a container: the operation of init, and the same swap."""
+    init = weakened.NATIVE / "init"
+    texts = weakened.patched(build_name) if attack.is_weakened else {}
+    sources = [Path(__file__).parent / "swapped_terminal.c", init / "path.c", init / "report.c"]
+    terminal = tmp_path / "op_terminal.c"
+    terminal.write_text(
+        texts.get("ocipy_native/init/op_terminal.c") or (init / "op_terminal.c").read_text()
+    )
+    program = tmp_path / "swapped_terminal"
+    subprocess.run(
+        ["gcc", "-std=gnu11", "-O1", "-w", f"-I{init}", *sources, terminal, "-o", program],
+        check=True,
+    )
+
+    def attempt() -> tuple[int, object]:
+        done = subprocess.run(
+            [program, directory, "1000"], check=True, capture_output=True, text=True
+        )
+        opened, other = map(int, done.stdout.split())
+        return opened, other
+
+    attack.repeat(attempt)
