@@ -33,7 +33,57 @@ _MORE = {
     "exec": "What follows the container's id belongs to the command. Exit status: that of the "
     "command;\n255 if ocipy itself failed.",
     "run": "Exit status: that of the process, 128 and the signal's number if a signal ended it.",
+    "wait": "Prints the exit code: 128 and the signal's number if a signal ended it. It must begin "
+    "before\nthe container ends, unless 'ocipy run --keep' has created it.",
+    "doctor": "Exit status: 10 if something fails, 0 with warnings alone.",
+    "audit": "Exit status: 30, 20 or 10 if the worst finding is critical, high or medium, else 0.",
+    "inspect": "Exit status: 10 if --verify finds a difference.",
     "ps": "ps options are those of ps(1); without any, -ef.",
+}
+
+
+_EXAMPLES = {
+    "run": (
+        "ocipy run web",
+        "ocipy run --trace web.json web",
+        "ocipy run --record-seccomp profile.json web",
+    ),
+    "create": ("ocipy create --bundle /srv/web web && ocipy start web",),
+    "exec": ("ocipy exec web ps", "ocipy exec --tty --user app web sh"),
+    "kill": ("ocipy kill web", "ocipy kill web KILL"),
+    "delete": ("ocipy delete web", "ocipy delete --force web"),
+    "state": ("ocipy state web",),
+    "list": ("ocipy list", "ocipy list --quiet"),
+    "update": ("ocipy update --memory 512M --pids-limit 200 web",),
+    "spec": ("ocipy spec --bundle bundle", "ocipy spec --rootless"),
+    "wait": ("ocipy wait web", "ocipy wait --format json --timeout 30s web"),
+    "events": (
+        "ocipy events --stats web",
+        "ocipy events --lifecycle web",
+        "ocipy events --lifecycle",
+    ),
+    "plan": (
+        "ocipy plan",
+        "ocipy plan --bundle a --diff b",
+        "ocipy plan --format json | jq '.[].calls'",
+    ),
+    "validate": ("ocipy validate --bundle bundle", "ocipy validate --strict"),
+    "doctor": ("ocipy doctor", "ocipy doctor --bundle bundle", "ocipy doctor --format json"),
+    "audit": (
+        "ocipy audit --bundle bundle",
+        "ocipy audit web",
+        "ocipy audit --format sarif >audit.sarif",
+    ),
+    "inspect": (
+        "ocipy inspect web | jq .process.namespaces",
+        "ocipy inspect --verify web",
+        "ocipy inspect --host --format text web",
+    ),
+    "trace": (
+        "ocipy run --trace web.json web; ocipy trace web.json",
+        "ocipy trace --format svg web.json >web.svg",
+    ),
+    "help": ("ocipy help run", "ocipy help E301", "ocipy help errors"),
 }
 
 
@@ -91,6 +141,8 @@ def _command_help(command: Command) -> str:
     lines += ["", more] if more else []
     lines += ["", "Options:"]
     lines += _option_lines((*command.options, HELP))
+    if examples := _EXAMPLES.get(command.name):
+        lines += ["", "Examples:", *(f"  {example}" for example in examples)]
     return "\n".join(lines) + "\n"
 
 

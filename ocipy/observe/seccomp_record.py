@@ -24,6 +24,7 @@ from __future__ import annotations
 import fcntl
 import os
 import select
+import stat
 from struct import pack, unpack_from
 from threading import Thread
 
@@ -88,9 +89,16 @@ class Recorder:
         from ocipy.json_text import loads
 
         try:
+            if not stat.S_ISREG(os.stat(self.path).st_mode):
+                raise UsageError(f"{self.path} is there, and is no file", hint="name a new file")
             with open(self.path, "rb") as file:
                 data = file.read(1 << 20)
         except FileNotFoundError:
+            # Known before anything runs: the directory is there, and may be written to.
+            if not os.access(os.path.dirname(self.path) or ".", os.W_OK | os.X_OK):
+                raise UsageError(
+                    f"cannot write {self.path}", hint="its directory must be there, and writable"
+                ) from None
             return
         except OSError as error:
             raise UsageError(f"cannot read {self.path}: {errno_text(error.errno or 0)}") from None

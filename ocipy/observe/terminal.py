@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
+# A longer cell moves what is beside it, and no other row.
+_WIDEST = 60
 _STYLES = {
     "ok": "green",
     "warn": "yellow",
@@ -65,7 +67,9 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 
 def _plain_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    widths = [max(len(row[i]) for row in [columns, *rows]) for i in range(len(columns))]
+    widths = [
+        min(_WIDEST, max(len(row[i]) for row in [columns, *rows])) for i in range(len(columns))
+    ]
     lines = []
     for row in [columns, *rows]:
         cells = [f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)]

@@ -142,6 +142,12 @@ def to_svg(trace: Trace) -> str:
         f'<rect width="{width}" height="{height}" fill="#ffffff"/>',
         f'<text x="8" y="18" font-size="14" font-weight="bold">{escape(trace.title)}</text>',
     ]
+    for i, (place, colour) in enumerate(_COLOURS.items()):
+        lines.append(
+            f'<rect x="{_LABEL_WIDTH + 420 + i * 110}" y="9" width="10" height="10" '
+            f"fill={quoteattr(colour)}/>"
+            f'<text x="{_LABEL_WIDTH + 436 + i * 110}" y="18">{place}</text>'
+        )
     step = _tick(trace.length)
     at = 0.0
     while at <= trace.length:
@@ -156,7 +162,7 @@ def to_svg(trace: Trace) -> str:
         y = _TOP + row * _ROW_HEIGHT
         x, w = _LABEL_WIDTH + span.begin * scale, max(1.0, span.duration * scale)
         name = printable(span.name)
-        shown = name if len(name) <= 78 else name[:77] + "…"
+        shown = name if len(name) <= 64 else name[:63] + "…"
         title = f"{name} {printable(span.source)}: {span.duration / 1000:.3f} ms"
         colour = _COLOURS.get(span.place, "#999999")
         lines.append(

@@ -98,6 +98,13 @@ def describe_step(step: Step) -> str:
     return step.template.format(**values)
 
 
+# Of arguments that no description has: the format word for each name.
+_WORDS = {
+    "attr_set": "attributes",
+    "recursive_set": "attributes",
+    "recursive_clear": "attributes",
+    "propagation": "propagation",
+}
 # Lists on one line: an environment or a filter would fill the screen. JSON has all of it.
 _SHOWN = 8
 
@@ -115,7 +122,9 @@ def describe_calls(step: Step) -> str:
         value = getattr(step, name)
         if value is None or value == "" or value == () or value == []:
             continue
-        word = words.get(name)
+        word = words.get(name) or _WORDS.get(name)
+        if value is False or (value == 0 and name in _WORDS):
+            continue
         if word and word not in ("comma", "command", "origin"):
             text = f"{_Argument(value):{word}}" or "0"
         elif isinstance(value, list | tuple):

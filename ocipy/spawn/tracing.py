@@ -19,6 +19,7 @@ import time
 from ocipy import __version__
 from ocipy.errors import UsageError, errno_text
 from ocipy.json_text import dumps
+from ocipy.plan import _generated_steps as steps
 from ocipy.plan.trace_parent import caller_trace_parent
 from ocipy.sys.fd import write_all
 
@@ -59,6 +60,7 @@ class Tracer:
         self._events: list[dict[str, Json]] = []
         self._launch: Launch | None = None
         self._host_ends: list[int] = []
+        self._spawned = 0
         self._add("python", "start the interpreter, load modules", self._begin, self._last)
 
     def mark(self, name: str) -> None:
@@ -75,6 +77,8 @@ class Tracer:
         """Note a step of the host that began at `begin` and has just ended."""
         self._last = time.monotonic_ns()
         self._host_ends.append(self._last)
+        if isinstance(step, steps.SpawnInit):
+            self._spawned = self._last
         self._add_step(index, step, begin, self._last)
 
     def finish(self, failure: str = "") -> None:
@@ -106,10 +110,10 @@ class Tracer:
         self._fd = -1
 
     def _add_init_steps(self, launch: Launch, end: int, failure: str) -> None:
-        steps = [(index, step) for index, step in enumerate(launch.steps) if step.place != "host"]
+        of_init = [(i, step) for i, step in enumerate(launch.steps) if step.place != "host"]
         ended = dict(launch.trace)
         last = 0
-        for index, step in steps:
+        for index, step in of_init:
             if index not in ended:
                 # Silent behind the filter, failed, or not begun: the first one lasted to the end.
                 if last and (failure or step.place == "start"):
@@ -118,9 +122,12 @@ class Tracer:
                     )
                     self._add_step(index, step, last, end, name=name)
                 break
-            # It could not begin before the host had done what comes before it in the plan.
+            # It could not begin before the host had done what comes before it in the plan; but for
+            # a wait, which is for that.
             before = [at for at in self._host_ends if at <= ended[index]]
-            begin = max([last, *before[-1:]]) or ended[index]
+            if isinstance(step, steps.AwaitHost):
+                before = [self._spawned]
+            begin = max([last, *before[-1:]])
             self._add_step(index, step, begin, ended[index])
             last = ended[index]
 

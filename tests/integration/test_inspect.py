@@ -129,3 +129,17 @@ def test_a_dead_container_and_none(container: Container, runtime: Runtime, tag: 
     container.wait(container.up("echo up"))
     assert inspect(container) == {"id": container.id, "status": "stopped"}
     container.verb("inspect", "--verify", check=False).failed("no process to verify")
+
+
+def test_audit_of_a_container(container: Container, runtime: Runtime, tag: str) -> None:
+    """Running or dead, by the config that it was made with, whatever its bundle says by now."""
+    container.linux["namespaces"] = [{"type": "mount"}, {"type": "uts"}]
+    container.create()
+    container.config["linux"]["namespaces"] = [{"type": "pid"}]
+    container.bundle.write()
+    call = runtime.call("audit", "--format", "json", container.id).failed("", status=20)
+    rules = {finding["rule"] for finding in json.loads(call.out)["findings"]}
+    assert "host-pid-namespace" in rules
+    container.kill_and_wait()
+    assert json.loads(runtime.call("audit", "--format=json", container.id).out)["findings"]
+    runtime.call("audit", tag).failed("does not exist")

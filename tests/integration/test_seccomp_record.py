@@ -158,7 +158,10 @@ def test_what_cannot_be_recorded(container: Container, directory: str, file: str
     container.run("--record-seccomp", file, check=False).failed("is no recorded profile")
     with open(file, encoding="utf-8") as opened:
         assert opened.read() == "root:x:0:0\n"
-    container.run("--record-seccomp", directory, check=False).failed("cannot read")
+    container.run("--record-seccomp", directory, check=False).failed("is no file")
+    os.mkfifo(f"{directory}/fifo")
+    container.run("--record-seccomp", f"{directory}/fifo", check=False).failed("is no file")
+    container.run("--record-seccomp", f"{directory}/no/file", check=False).failed("cannot write")
     container.linux["seccomp"] = {
         "defaultAction": "SCMP_ACT_ALLOW",
         "listenerPath": f"{directory}/socket",

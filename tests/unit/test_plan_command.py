@@ -40,6 +40,7 @@ def test_text(bundle: Path, capfd: pytest.CaptureFixture[str]) -> None:
     out = capfd.readouterr().out
     assert "init  mount proc on '/proc'  [/mounts/0]\n" in out
     assert "start execute true  [/process/args]\n           execve(argv=['true'], env=[" in out
+    assert "move_mount, " in out and "attr_set=nosuid nodev noexec" in out
     assert "sethostname(hostname='a2d56e4cd870')\n" in out
 
 
