@@ -14,7 +14,7 @@ OCIPY ?= $(CURDIR)/build/ocipy
 BENCH_ARGS ?=
 PYTEST_ARGS ?=
 
-.PHONY: build demo shell test test-vm test-clusters test-sanitized bench-clusters attacks fuzz lint bench clean distclean locked-build
+.PHONY: build demo shell test test-vm test-clusters test-sanitized bench-clusters attacks fuzz faults lint bench clean distclean locked-build
 .PHONY: build-tools demo-tools test-tools
 
 build: ## the launcher build/ocipy, which runs the package in this tree; the shim and init in the tree
@@ -51,6 +51,12 @@ attacks: build test-tools ## what hostile images and containers try, ATTACK_ITER
 FUZZ_SECONDS ?= 300
 fuzz: build test-tools ## the reader of plans with damaged plans, FUZZ_SECONDS (300) long
 	@OCIPY_FUZZ_SECONDS=$(FUZZ_SECONDS) $(VENV)/bin/pytest --quiet tests/native/test_plan_reader.py
+
+# FAULTS_PART=2/8 is the second of eight parts; the parts may run at the same time.
+FAULTS_PART ?= 1/1
+faults: build test-tools ## every fault at every step of every command, hours; FAULTS_PART=I/N for a part of it
+	@$(VENV)/bin/python -m tests.faults.build build/faults >/dev/null
+	@$(VENV)/bin/python -m tests.faults.walk build/faults --part $(FAULTS_PART)
 
 lint: build test-tools ## formatter, linters, types, layering, generated files
 	@$(VENV)/bin/pytest --quiet --numprocesses=2 tests/test_style.py

@@ -14,6 +14,7 @@ life of a container.
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 
@@ -23,6 +24,8 @@ from ocipy.sys.fd import write_all
 from ocipy.timestamp import utc_timestamp
 
 STDERR = 2
+# How long the reader of a fifo may take to open it, and then to make room in it.
+READER_SECONDS = 5.0
 
 
 class Log:
@@ -42,19 +45,27 @@ class Log:
         `level` is error, warning, info or debug; an error is logged at every level.
 
         Raises:
-            UsageError: the file cannot be opened.
+            UsageError: the file cannot be opened; it is a fifo, and nobody reads it.
         """
         self.as_json = log_format == "json"
         self.level = level
         # Under systemd stderr is a socket, which /dev/stderr cannot be opened to.
         if path in ("", "/dev/stderr", "/proc/self/fd/2"):
             return
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
-        try:
-            self.fd = os.open(path, flags, 0o644)
-        except OSError as error:
-            reason = (error.strerror or str(error)).lower()
-            raise UsageError(f"cannot open the log {path}: {reason}") from None
+        # Without waiting: a fifo that nobody reads would keep us for ever (open(2): ENXIO).
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK
+        deadline = time.monotonic() + READER_SECONDS
+        while True:
+            try:
+                self.fd = os.open(path, flags, 0o644)
+                return
+            except OSError as error:
+                if error.errno == errno.ENXIO and time.monotonic() < deadline:
+                    time.sleep(0.02)
+                    continue
+                nobody = error.errno == errno.ENXIO
+                reason = "nobody reads this fifo" if nobody else error.strerror or str(error)
+            raise UsageError(f"cannot open the log {path}: {reason.lower()}")
 
     def debug(self, message: str) -> None:
         if self.level == "debug":
@@ -136,7 +147,8 @@ class Log:
     def _write_to(self, fd: int, text: str) -> None:
         try:
             # One write(2) per record: with O_APPEND, records of several writers never mix.
-            write_all(fd, text.encode("utf-8", "backslashreplace"))
+            patience = None if fd == STDERR else READER_SECONDS
+            write_all(fd, text.encode("utf-8", "backslashreplace"), patience)
         except OSError:
             # EPIPE, ENOSPC, a closed stderr: there is nowhere left to say so.
             pass

@@ -291,6 +291,11 @@ def _read_cpuset(step: Step, path: str) -> str:
 
 def _check_cgroup(step: steps.CheckCgroup, pid: int, undo: Undo) -> None:
     """Spec (config-linux.md#control-groups): a runtime MAY check whether the cgroup is fit."""
+    from ocipy.cgroup.freezer import frozen_above, how_to_thaw
+
+    if above := frozen_above(step.path):
+        detail = f"the cgroup above it, {above}, is frozen"
+        raise StepError(step, "", 0, detail=detail, hint=how_to_thaw(above))
     if not os.path.isdir(step.path):
         return
     count = sum(len(read_pids(path)) for path in (step.path, *sub_cgroups(step.path)))
@@ -307,8 +312,7 @@ def _check_cgroup(step: steps.CheckCgroup, pid: int, undo: Undo) -> None:
             frozen = False
     if frozen:
         detail = "container's cgroup unexpectedly frozen"
-        hint = f"thaw it: echo 0 > {step.path}/cgroup.freeze, or THAWED to freezer.state in v1"
-        raise StepError(step, "", 0, detail=detail, hint=hint)
+        raise StepError(step, "", 0, detail=detail, hint=how_to_thaw(step.path))
 
 
 def _check_memory_usage(step: steps.CheckMemoryUsage, pid: int, undo: Undo) -> None:

@@ -13,7 +13,7 @@ import time
 
 from ocipy.cgroup import freezer
 from ocipy.cgroup.files import read_pids, sub_cgroups, write_file
-from ocipy.errors import StateError
+from ocipy.errors import StateError, errno_text
 from ocipy.signals import SIGKILL, pidfd_send_signal
 
 TYPE_CHECKING = False
@@ -58,6 +58,13 @@ def open_cgroup(record: CgroupRecord) -> Cgroup:
     return Cgroup(paths, record.get("made", list(paths.values())))
 
 
+def require_thawed_above(record: CgroupRecord | None) -> None:
+    """Raise StateError if a cgroup above a container's is frozen: what is started would stand
+    still, and whoever waits for it, too."""
+    if record and (frozen := open_cgroup(record).frozen_above()):
+        raise StateError(f"the cgroup {frozen} is frozen", hint=freezer.how_to_thaw(frozen))
+
+
 class Cgroup:
     """A container's directories in all hierarchies. Every method is fine with any of them gone."""
 
@@ -92,6 +99,11 @@ class Cgroup:
         if path := self._v1("freezer"):
             return freezer.is_frozen_v1(path)
         return freezer.is_frozen_v2(self.paths.get("", ""))
+
+    def frozen_above(self) -> str:
+        """Return the cgroup above this one that somebody has frozen, "" if there is none."""
+        path = self._v1("freezer") or self.paths.get("", "")
+        return freezer.frozen_above(path) if path else ""
 
     def freeze(self) -> None:
         """Suspend every process.
@@ -188,8 +200,10 @@ class Cgroup:
             if path not in self.paths.values():
                 try:
                     os.rmdir(path)
-                except OSError:
-                    pass  # others have made cgroups in this parent, or it is gone
+                except OSError as error:
+                    # Others have made cgroups in this parent, or it is gone.
+                    if error.errno not in (errno.EBUSY, errno.ENOTEMPTY, errno.ENOENT):
+                        raise self._cannot_remove(path, error) from None
 
     def _remove_tree(self, path: str, *, final: bool) -> str:
         """Remove a cgroup and those below it; return one that is busy, or "" if all are gone."""
@@ -215,15 +229,12 @@ class Cgroup:
     @staticmethod
     def _cannot_remove(path: str, error: OSError) -> StateError:
         pids = read_pids(path)
-        why = error.strerror or ""
-        if pids:
-            why = f"process {', '.join(map(str, pids))} still in it"
-        return StateError(
-            f"cannot remove the cgroup {path}: {why}",
-            hint="'cat /proc/PID/stack' shows what such a process waits for in the kernel"
-            if pids
-            else "",
-        )
+        if not pids:
+            return StateError(f"cannot remove the cgroup {path}: {errno_text(error.errno or 0)}")
+        from ocipy.cgroup.holding import why_it_stays
+
+        sentence, hint = why_it_stays(pids[0], pids, freezer.frozen_above(path))
+        return StateError(f"cannot remove the cgroup {path}: still in it: {sentence}", hint=hint)
 
 
 def _all_pids(path: str) -> list[int]:

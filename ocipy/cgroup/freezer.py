@@ -74,6 +74,27 @@ def is_frozen_v1(path: str) -> bool:
     return _read(f"{path}/freezer.self_freezing") == "1"
 
 
+def frozen_above(path: str) -> str:
+    """Return the cgroup above `path` that somebody has frozen, "" if there is none.
+
+    `path` need not exist. What is made in it, or moved there, would stand still at once.
+    """
+    while len(path) > 1:
+        path = os.path.dirname(path)
+        if is_frozen_v2(path) or is_frozen_v1(path):
+            return path
+        if os.path.isdir(path) and not any(
+            os.path.exists(f"{path}/{file}") for file in ("freezer.state", "cgroup.events")
+        ):
+            return ""  # the root of the hierarchy, which cannot be frozen
+    return ""
+
+
+def how_to_thaw(path: str) -> str:
+    """Return the hint for people who find a cgroup frozen."""
+    return f"thaw it: echo 0 > {path}/cgroup.freeze, or THAWED to freezer.state in v1"
+
+
 def wait_for_event(path: str, line: str, deadline: float) -> bool:
     """Wait until a line is in cgroup.events of a v2 cgroup, or the cgroup is gone.
 

@@ -17,12 +17,8 @@ if TYPE_CHECKING:
     from ocipy.state.record import StateRecord
     from ocipy.state.store import ContainerDir
 
-# How long another command on the same container may take before we give up: longer than hooks with
-# a sensible timeout, shorter than the patience of those who call us (containerd: 30 seconds).
-_LOCK_SECONDS = 20.0
-
-# How long a create may take to notice that its init was killed, and to clean up.
-_CREATE_SECONDS = 2.0
+# How long a create or start may take to notice that its init was killed, and to clean up.
+_NOTICE_SECONDS = 2.0
 
 
 def run(request: Request) -> int:
@@ -46,7 +42,7 @@ def delete_container(root: str, container_id: str, *, force: bool = False) -> No
 
 
 def _lock(directory: ContainerDir, *, force: bool) -> ContainerLock:
-    lock = ContainerLock(directory, wait_seconds=0.0 if force else _LOCK_SECONDS)
+    lock = ContainerLock(directory, wait_seconds=0.0 if force else None, command="delete")
     try:
         lock.acquire()
     except ContainerBusyError:
@@ -60,8 +56,9 @@ def _interrupt(lock: ContainerLock) -> None:
     """Get the lock of a container that another command is at work on, a create that hangs, say.
 
     Without its init a create fails, takes back what it has made, and lets go of the lock. One that
-    waits for a hook does not even notice: it is asked to end, which ends its hook and all that this
-    has started; then killed, and what it had made is in the record.
+    waits for a hook does not even notice, and neither does a `start` in a poststart hook: it is
+    asked to end, which ends its hook and all that this has started; then killed, and what it had
+    made is in the record. Other commands are spared: a delete would run its poststop hooks twice.
     """
     creating = False
     try:
@@ -70,20 +67,22 @@ def _interrupt(lock: ContainerLock) -> None:
         kill_processes(record)
     except (ContainerNotFoundError, RecordError):
         pass  # it has not come that far
-    for number in (SIGTERM, SIGKILL) if creating else ():
-        lock.wait_seconds = _CREATE_SECONDS
+    # That of a `run` is "create" as well.
+    starting = store.lock_holder(lock.directory)[2] in ("start", "create")
+    for number in (SIGTERM, SIGKILL) if creating or starting else ():
+        lock.wait_seconds = _NOTICE_SECONDS
         try:
             lock.acquire()
             return
         except ContainerBusyError:
-            holder = open_process(*store.lock_holder(lock.directory))
+            holder = open_process(*store.lock_holder(lock.directory)[:2])
             if holder is not None:
                 with holder:
                     try:
                         holder.send_signal(number)
                     except ProcessLookupError:
                         pass  # it has just ended
-    lock.wait_seconds = _LOCK_SECONDS
+    lock.wait_seconds = store.LOCK_SECONDS
     lock.acquire()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 from ocipy import log
+from ocipy.cgroup.driver import require_thawed_above
 from ocipy.cgroup.exec_paths import exec_cgroups, follow_init, was_made
 from ocipy.errors import OcipyError
 from ocipy.host.probe import probe_host
@@ -61,6 +62,7 @@ def launch_process(
     status = current_status(directory, record)
     if not (status == PAUSED and request.flag("ignore-paused")):
         require_allowed("exec", status, directory.id)
+    require_thawed_above(record.get("cgroup"))
     config: Config = store.load_config(directory)  # type: ignore[assignment]
     process, text, file_name = process_of(request, config, record["pid"])
     check_terminal_options(

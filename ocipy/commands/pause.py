@@ -24,7 +24,7 @@ def change_freezer(root: str, container_id: str, verb: str) -> None:
         StateError: the status forbids it, or the container has no cgroup to freeze.
     """
     directory = store.find(store.root_path(root), container_id)
-    with ContainerLock(directory):
+    with ContainerLock(directory, command=verb):
         record = store.load_record(directory)
         require_allowed(verb, current_status(directory, record, lock_held=True), directory.id)
         where = record.get("cgroup")

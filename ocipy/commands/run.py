@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from ocipy.request import Request
     from ocipy.spawn.container import Container
 
-# How long another command on the container may take before it is left to be deleted by hand.
-_LOCK_SECONDS = 20.0
 _SIGSYS = 31
 
 
@@ -112,7 +110,7 @@ def _lock_again(container: Container, otherwise: str) -> bool:
     from ocipy.state import store
 
     # Somebody may be at work on it: a `delete --force` that has ended it, or an `update`.
-    container.lock.wait_seconds = _LOCK_SECONDS
+    container.lock.wait_seconds = store.LOCK_SECONDS
     try:
         container.lock.acquire()
     except store.ContainerNotFoundError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from ocipy import log
+from ocipy.cgroup.driver import require_thawed_above
 from ocipy.errors import ConfigError, HookError, OcipyError, StateError
 from ocipy.spawn.start import start_init
 from ocipy.state import store
@@ -33,10 +34,11 @@ def start_container(root: str, container_id: str, manager: str = "") -> None:
     """
     directory = store.find(store.root_path(root), container_id)
     notify = None
-    with store.ContainerLock(directory) as lock:
+    with store.ContainerLock(directory, command="start") as lock:
         record = store.load_record(directory)
         status = current_status(directory, record, lock_held=True)
         require_allowed("start", status, directory.id)
+        require_thawed_above(record.get("cgroup"))
         config = store.load_config(directory)
         if "process" not in config:
             # Spec (runtime.md#start): MUST generate an error if process was not set.
@@ -56,7 +58,10 @@ def start_container(root: str, container_id: str, manager: str = "") -> None:
             hooks = config.get("hooks")
             if isinstance(hooks, dict) and hooks.get("poststart"):
                 from ocipy.spawn.hooks import run_hooks
+                from ocipy.spawn.interrupt import clean_up_when_interrupted
 
+                # `delete --force` ends us so; the hook and what it has started then end with us.
+                clean_up_when_interrupted("the container was started")
                 run_hooks(config, "poststart", oci_state(record, "running", record["pid"]))
         except OcipyError as failure:
             if failure.pointer:

@@ -62,7 +62,7 @@ def update_container(
         OcipyError: the kernel refuses a limit.
     """
     directory = store.find(store.root_path(root), container_id)
-    with ContainerLock(directory) as lock:
+    with ContainerLock(directory, command="update") as lock:
         record = store.load_record(directory)
         require_allowed("update", current_status(directory, record, lock_held=True), directory.id)
         cgroup = record.get("cgroup")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from ocipy.cgroup.plan import (
     clone_into_cgroup_path,
+    is_optional,
     plan_create_cgroup,
     plan_enter_cgroup,
     plan_join_cgroup,
@@ -110,8 +111,12 @@ def plan_create(config: Config, host: HostFacts, request: CreateRequest) -> Plan
     settling = [*([] if entering else joining), *plan_id_maps(config, host, namespaces)]
     settling += _intel_rdt(config, request.container_id)
     settling += _network_devices(config)
-    if settling:
-        plan.steps.append(steps.AwaitHost("", reason="cgroup, id maps and network devices"))
+    # Who has no cgroup is found by the pid in the record: nothing that may take its time, such as a
+    # hook, before that is written, or else nobody would know of an init whose ocipy was killed.
+    in_cgroup = request.cgroup_paths and not is_optional(config, host)
+    if settling or not in_cgroup:
+        reason = "cgroup, id maps and network devices" if settling else "its pid in the record"
+        plan.steps.append(steps.AwaitHost("", reason=reason))
         add(settling)
 
     # Inside: the namespaces' own settings.

@@ -58,15 +58,19 @@ class Container:
 
     def destroy(self) -> None:
         """Take everything back: the steps newest first, then all that `delete --force` removes."""
-        for problem in self.undo.run():
-            log.warning(f"while cleaning up: {problem}")
-        from ocipy.state.destroy import destroy
+        _take_back(self.undo, self.lock, self.record)
 
-        try:
-            destroy(self.lock, self.record)
-        except OcipyError as error:
-            log.warning(f"while cleaning up: {error}")
-        self.lock.release()
+
+def _take_back(undo: Undo, lock: ContainerLock, record: StateRecord) -> None:
+    for problem in undo.run():
+        log.warning(f"while cleaning up: {problem}")
+    from ocipy.state.destroy import destroy
+
+    try:
+        destroy(lock, record)
+    except OcipyError as error:
+        log.warning(f"while cleaning up: {error}")
+    lock.release()
 
 
 def make_container(
@@ -198,11 +202,11 @@ def _make(
         fill_in_seccomp(plan.steps, plan.seccomp, state_root)
     if tracer is not None and plan.seccomp is not None:
         tracer.mark("compile the seccomp profile, or take it from the cache")
-    lock = store.create(root, container_id)
     undo = Undo()
-    launch = _prepare(request, plan, host, lock, record, bundle, undo, caller, tracer)
-    container = Container(bundle, lock, record, launch, undo)
+    lock = store.create(root, container_id)
     try:
+        launch = _prepare(request, plan, host, lock, record, bundle, undo, caller, tracer)
+        container = Container(bundle, lock, record, launch, undo)
         store.save_config(lock.directory, bundle.text)
         store.save_record(lock, record)
         store.make_meeting_places(
@@ -215,7 +219,7 @@ def _make(
         container.launch.run()
         tell_caller(request, container.launch)
     except BaseException:
-        container.destroy()
+        _take_back(undo, lock, record)
         raise
     return container
 

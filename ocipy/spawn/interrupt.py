@@ -23,15 +23,9 @@ from ocipy.errors import OcipyError
 class Interrupted(OcipyError):
     """A signal asked us to end; the exit status is what a shell would make of it."""
 
-    def __init__(self, number: int) -> None:
-        super().__init__(f"interrupted by signal {number}: everything was taken back")
+    def __init__(self, number: int, done: str) -> None:
+        super().__init__(f"interrupted by signal {number}: {done}")
         self.exit_code = 128 + number
-
-
-def _raise_interrupted(number: int, frame: object) -> None:
-    # One is enough: a second signal must not interrupt the cleaning up.
-    ignore_interrupts()
-    raise Interrupted(number)
 
 
 def ignore_interrupts() -> None:
@@ -40,8 +34,17 @@ def ignore_interrupts() -> None:
         signal(number, SIG_IGN)
 
 
-def clean_up_when_interrupted() -> None:
-    """From now on signals that end us raise Interrupted; ignored ones stay ignored (nohup(1))."""
+def clean_up_when_interrupted(done: str = "everything was taken back") -> None:
+    """From now on signals that end us raise Interrupted; ignored ones stay ignored (nohup(1)).
+
+    `done` is what the message says of how far it came.
+    """
+
+    def raise_interrupted(number: int, frame: object) -> None:
+        # One is enough: a second signal must not interrupt the cleaning up.
+        ignore_interrupts()
+        raise Interrupted(number, done)
+
     for number in (SIGHUP, SIGINT, SIGQUIT, SIGTERM):
         if getsignal(number) != SIG_IGN:
-            signal(number, _raise_interrupted)
+            signal(number, raise_interrupted)

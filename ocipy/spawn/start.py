@@ -52,6 +52,8 @@ def _let_go(directory: ContainerDir, flags: int) -> None:
         raise StateError("cannot start a container that has stopped") from None
     try:
         os.write(fifo, b"\0")
+    except BrokenPipeError:  # it has just died
+        raise StateError("cannot start a container that has stopped") from None
     finally:
         os.close(fifo)
 

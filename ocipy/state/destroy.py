@@ -54,14 +54,23 @@ def kill_processes(record: StateRecord) -> None:
                 pass  # ended and reaped by its parent, which is what we want
         _kill_cgroup(record)
         if process is not None and not process.wait(_WAIT_SECONDS):
-            raise StateError(
-                f"container init still running: process {process.pid} has not ended "
-                f"{_WAIT_SECONDS:.0f} seconds after SIGKILL",
-                hint=f"'cat /proc/{process.pid}/stack' shows what it waits for in the kernel",
-            )
+            raise _still_running(process.pid, record)
     finally:
         if process is not None:
             os.close(process.pidfd)
+
+
+def _still_running(pid: int, record: StateRecord) -> StateError:
+    from ocipy.cgroup.driver import open_cgroup
+    from ocipy.cgroup.holding import why_it_stays
+
+    cgroup = open_cgroup(record.get("cgroup") or {"driver": "", "paths": {}, "made": []})
+    sentence, hint = why_it_stays(pid, cgroup.pids(), cgroup.frozen_above())
+    return StateError(
+        f"container init still running: {sentence} has not ended {_WAIT_SECONDS:g} seconds after "
+        "SIGKILL",
+        hint=hint,
+    )
 
 
 def _kill_cgroup(record: StateRecord) -> None:

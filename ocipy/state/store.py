@@ -49,6 +49,10 @@ START_FIFO, REPORT_FIFO = "start", "report"
 # A directory, made only where the caller has NOTIFY_SOCKET.
 NOTIFY = "notify"
 
+# How long another command on the same container may take before we give up: longer than hooks with
+# a sensible timeout, shorter than the patience of those who call us (containerd: 30 seconds).
+LOCK_SECONDS = 20.0
+
 # runc's texts: containerd and podman search for "does not exist" and "already exists".
 NOT_FOUND = "container does not exist"
 ALREADY_EXISTS = "container with given ID already exists"
@@ -110,16 +114,21 @@ class ContainerLock:
     A context manager: `with ContainerLock(directory) as lock`. store.create() returns one that is
     held already; entering it then only says who releases it.
 
+    `command` is what the file says of the holder, beside its pid.
+
     Raises (on entering):
         ContainerNotFoundError: deleted while we waited.
-        ContainerBusyError: not granted within `wait_seconds` (None: wait for ever).
+        ContainerBusyError: not granted within `wait_seconds` (None: LOCK_SECONDS).
     """
 
-    __slots__ = ("directory", "fd", "wait_seconds")
+    __slots__ = ("command", "directory", "fd", "wait_seconds")
 
-    def __init__(self, directory: ContainerDir, wait_seconds: float | None = None) -> None:
+    def __init__(
+        self, directory: ContainerDir, wait_seconds: float | None = None, command: str = ""
+    ) -> None:
         self.directory = directory
-        self.wait_seconds = wait_seconds
+        self.wait_seconds = LOCK_SECONDS if wait_seconds is None else wait_seconds
+        self.command = command
         self.fd = -1
 
     def __enter__(self) -> Self:
@@ -145,7 +154,11 @@ class ContainerLock:
                 raise self._gone()
             # Fixed width: whatever was there is overwritten.
             pid = os.getpid()
-            os.pwrite(self.fd, f"{pid:10} {start_ticks(pid) or 0:20}\n".encode(), 0)
+            line = f"{pid:10} {start_ticks(pid) or 0:20} {self.command:8}\n"
+            os.pwrite(self.fd, line.encode(), 0)
+        except OSError as error:
+            self.release()
+            raise _refused("lock", self.directory.path, error) from None
         except BaseException:
             self.release()
             raise
@@ -156,9 +169,6 @@ class ContainerLock:
             self.fd = -1
 
     def _flock(self) -> None:
-        if self.wait_seconds is None:
-            fcntl.flock(self.fd, fcntl.LOCK_EX)
-            return
         deadline = time.monotonic() + self.wait_seconds
         while True:
             try:
@@ -166,10 +176,10 @@ class ContainerLock:
                 return
             except BlockingIOError:
                 if time.monotonic() >= deadline:
-                    pid, _ = lock_holder(self.directory)
+                    pid, _, command = lock_holder(self.directory)
                     raise ContainerBusyError(
-                        f"container {self.directory.id} is busy: another ocipy command, "
-                        f"process {pid}, is at work on it",
+                        f"container {self.directory.id} is busy: another ocipy command"
+                        f"{command and f' ({command})'}, process {pid}, is at work on it",
                         hint=f"'ps -fp {pid}' shows which",
                     ) from None
             # flock(2) has no time-out, and a signal handler for one would outlive this function.
@@ -189,13 +199,14 @@ class ContainerLock:
         return ContainerNotFoundError(f"{NOT_FOUND}: {self.directory.id} was deleted meanwhile")
 
 
-def lock_holder(directory: ContainerDir) -> tuple[int, int]:
-    """Return pid and start ticks of the process that got the lock last; (0, 0) if there is none."""
+def lock_holder(directory: ContainerDir) -> tuple[int, int, str]:
+    """Return pid and start ticks of the process that got the lock last, and its command where that
+    is known; (0, 0, "") if there is none."""
     try:
-        pid, ticks = _read(directory, LOCK).split()
-        return int(pid), int(ticks)
+        pid, ticks, *command = _read(directory, LOCK).split()
+        return int(pid), int(ticks), "".join(command)
     except (OSError, ValueError):
-        return 0, 0
+        return 0, 0, ""
 
 
 def check_id(container_id: str) -> None:
@@ -280,27 +291,24 @@ def create(root: str, container_id: str) -> ContainerLock:
     """
     check_id(container_id)
     path = f"{root}/{container_id}"
-    made = True
+    made: bool | None = None  # not known: a signal may interrupt us at any moment
     try:
-        os.mkdir(path, 0o700)
-    except FileExistsError:
-        made = False
-    except OSError as error:
-        raise _refused("make", path, error) from None
-    try:
+        try:
+            os.mkdir(path, 0o700)
+            made = True
+        except FileExistsError:
+            made = False
+        except OSError as error:
+            raise _refused("make", path, error) from None
         directory = find(root, container_id)
-        lock = ContainerLock(directory, wait_seconds=0)
+        lock = ContainerLock(directory, wait_seconds=0, command="create")
         lock.acquire()
     except (ContainerBusyError, ContainerNotFoundError):
         # Somebody else was quicker: with making the same, or with removing the old one.
         raise StateError(f"{ALREADY_EXISTS}: {container_id}") from None
-    except StateError:
-        if made:
-            # Empty, unless somebody else has come meanwhile.
-            try:
-                os.rmdir(path)
-            except OSError:
-                pass
+    except BaseException:
+        if made is not False:
+            _remove_empty(path, with_lock=bool(made))
         raise
     if directory.has(RECORD):
         lock.release()
@@ -309,6 +317,15 @@ def create(root: str, container_id: str) -> ContainerLock:
         # Left behind by a create that was killed before its record, or by a delete after it.
         _remove_content(directory, keep=LOCK)
     return lock
+
+
+def _remove_empty(path: str, *, with_lock: bool) -> None:
+    """Remove a directory that holds nothing but a lock, unless somebody else has come meanwhile."""
+    for call, name in ((os.unlink, f"{path}/{LOCK}"), (os.rmdir, path))[not with_lock :]:
+        try:
+            call(name)
+        except OSError:
+            pass
 
 
 def find(root: str, container_id: str) -> ContainerDir:
@@ -432,14 +449,20 @@ def load_config(directory: ContainerDir) -> dict[str, object]:
 def remove(lock: ContainerLock) -> None:
     """Remove the directory; the record goes after all else, so an interrupted remove can be
     repeated. The lock stays held until it is released, and whoever waits for it learns the truth.
+
+    Raises:
+        StateError: the kernel refuses; it can be repeated.
     """
     directory = lock.directory
-    _remove_content(directory, keep=LOCK)
-    os.unlink(LOCK, dir_fd=directory.fd)
     try:
-        os.rmdir(directory.path)
-    except FileNotFoundError:
-        pass  # what counts is that it is gone
+        _remove_content(directory, keep=LOCK)
+        os.unlink(LOCK, dir_fd=directory.fd)
+        try:
+            os.rmdir(directory.path)
+        except FileNotFoundError:
+            pass  # what counts is that it is gone
+    except OSError as error:
+        raise _refused("remove", directory.path, error) from None
 
 
 def _remove_content(directory: ContainerDir, *, keep: str) -> None:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 
 
-def write_all(fd: int, data: bytes) -> None:
+def write_all(fd: int, data: bytes, patience_seconds: float | None = None) -> None:
     """write(2) until all is written; raises OSError like os.write.
 
     Waits where that would block: whoever gave us the descriptor may have set O_NONBLOCK on it.
+
+    Raises:
+        TimeoutError: nobody has made room for so long.
     """
     view = memoryview(data)
     while view:
@@ -19,7 +22,9 @@ def write_all(fd: int, data: bytes) -> None:
 
             poll = select.poll()
             poll.register(fd, select.POLLOUT)
-            poll.poll()
+            timeout_ms = None if patience_seconds is None else patience_seconds * 1000
+            if not poll.poll(timeout_ms):
+                raise TimeoutError from None
 
 
 def write_proc_file(path: str, text: str) -> None:

@@ -146,6 +146,12 @@ static void report_message(struct init_ctx *ctx, uint32_t kind, const struct ste
 		end(1); /* `start` is gone as well: nobody is left to tell */
 }
 
+#ifdef OCIPY_FAULTS
+#include "../../tests/faults/faults.h"
+#else
+#define fault(moment, ctx) 0
+#endif
+
 /* Returns when a step has failed, and that was reported; a plan ends in exec. */
 static void run_plan(struct init_ctx *ctx, const struct plan *plan)
 {
@@ -161,7 +167,11 @@ static void run_plan(struct init_ctx *ctx, const struct plan *plan)
 		rc = next_step(plan, &at, &step, &operation, &args);
 		ctx->step = step.index;
 		if (rc == 0)
+			rc = fault(FAULT_BEFORE, ctx);
+		if (rc == 0)
 			rc = operation->run(ctx, &args, &report);
+		if (rc == 0)
+			rc = fault(FAULT_AFTER, ctx);
 		if (rc < 0) {
 			report_message(ctx, MESSAGE_FAILED, &report, -rc);
 			return;

@@ -15,7 +15,7 @@ from ocipy.plan.encode import STRINGS_MAX, encode_plan
 from ocipy.plan.request import CreateRequest
 from ocipy.schema.accept import accept
 from tests.unit.host_facts import host_facts
-from tests.unit.plan.test_golden_plans import create_plan, read_config
+from tests.unit.plan.test_golden_plans import LAYOUTS, create_plan, read_config
 
 
 def plan_on(kernel: str) -> None:
@@ -41,6 +41,23 @@ def test_a_profile_is_loaded_right_before_the_program() -> None:
     assert isinstance(load, steps.LoadSeccomp)
     assert isinstance(capabilities, steps.SetCapabilities)
     assert isinstance(last, steps.Exec)
+
+
+@pytest.mark.parametrize("joined", [False, True])
+@pytest.mark.parametrize("in_cgroup", [False, True])
+def test_an_init_that_no_cgroup_names_waits_until_its_record_does(
+    joined: bool, in_cgroup: bool
+) -> None:
+    config: Any = read_config("docker-join" if joined else "docker-run")
+    facts = LAYOUTS["v2"] if in_cgroup else CgroupFacts()
+    host = host_facts(cgroup=facts, lsms=("apparmor",))
+    paths = {"": "/sys/fs/cgroup/c"} if in_cgroup else {}
+    request = CreateRequest("c", bundle="/b", rootfs="/b/rootfs", cgroup_paths=paths)
+    plan = plan_create(config, host, request).steps
+    last_clone = max(
+        i for i, step in enumerate(plan) if isinstance(step, steps.SpawnInit | steps.ForkInit)
+    )
+    assert isinstance(plan[last_clone + 1], steps.AwaitHost) is not in_cgroup
 
 
 def test_more_strings_than_init_reads() -> None:

@@ -250,7 +250,7 @@ def test_force_kills_a_create_that_does_not_even_notice(
     number: int,
 ) -> None:
     """It waits for a hook without a timeout, say. Asked to end, it ends the hook first."""
-    monkeypatch.setattr(delete, "_CREATE_SECONDS", 0.05)
+    monkeypatch.setattr(delete, "_NOTICE_SECONDS", 0.05)
     record = make_container(root, process)
     code = (
         f"import sys; sys.path.insert(0, {REPOSITORY!r}); import signal, time\n"
@@ -276,7 +276,7 @@ def test_force_spares_other_commands_and_names_them(
     root: str, call: Call, process: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A delete that runs poststop hooks, say: they would run twice."""
-    monkeypatch.setattr(delete, "_LOCK_SECONDS", 0.05)
+    monkeypatch.setattr(store, "LOCK_SECONDS", 0.05)
     make_container(root, process)
     with ContainerLock(store.find(root, "c1")):
         for force in ([], ["--force"]):
