@@ -77,6 +77,13 @@ CODES: dict[str, tuple[str, str, str]] = {
         "takes.",
         "Raise the limit; 'ocipy run --record-seccomp FILE' finds out what the program needs.",
     ),
+    "E430": (
+        "systemd cannot be reached, or refuses",
+        "With --systemd-cgroup it is systemd that makes the cgroup: the system's for root, the "
+        "user's own for others. The message has its answer, or which sockets were tried.",
+        "Install or start D-Bus, log in with a session (loginctl enable-linger), or leave "
+        "--systemd-cgroup out; docs/systemd.md has each case.",
+    ),
     "E500": (
         "a hook failed",
         "A program of /hooks could not be started, ended with a status other than 0, or ran out "

@@ -111,10 +111,12 @@ class StepError(OcipyError):
 
     `call` may be "", where it is not one call that failed, but something that several make.
     `errno` is positive, or 0 where no system call failed; `detail` is what C could add: a path
-    component, a line of the kernel's mount log.
+    component, a line of the kernel's mount log. `is_foreign`: what the step would have made is
+    there already and belongs to somebody else, so that nobody may clean it up.
     """
 
     code = "E400"
+    is_foreign = False
 
     def __init__(
         self, step: Step, call: str, code: int, *, detail: str = "", hint: str = ""

@@ -152,6 +152,19 @@ def swap_accounting() -> str:
     return "" if any(map(os.path.exists, files)) or not cgroup_v2() else "no swap accounting"
 
 
+def systemd() -> str:
+    """A systemd that manages this machine, and can be asked to make units."""
+    if not os.path.isdir("/run/systemd/system"):
+        return "systemd is not process 1 here"
+    return cgroup_v2() or _output("busctl", "call", *_PING_SYSTEMD)
+
+
+_PING_SYSTEMD = (
+    *("org.freedesktop.systemd1", "/org/freedesktop/systemd1"),
+    *("org.freedesktop.DBus.Peer", "Ping"),
+)
+
+
 def official_schemas() -> str:
     """The schemas that the specification comes with: test data beside the project, never in it."""
     repository = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -187,6 +200,7 @@ PROBES: dict[str, Callable[[], str]] = {
     "ps": lambda: _output("ps", "-ef"),
     "seccomp": seccomp,
     "swap-accounting": swap_accounting,
+    "systemd": systemd,
 }
 
 

@@ -39,7 +39,12 @@ def execute(step: Step, pid: int, undo: Undo) -> None:
     Raises:
         StepError: the kernel refuses; names the file, and in the hint what to do.
     """
-    _EXECUTORS[step.operation](step, pid, undo)
+    if executor := _EXECUTORS.get(step.operation):
+        executor(step, pid, undo)
+    else:
+        from ocipy.cgroup.systemd import apply as by_systemd
+
+        by_systemd.execute(step, pid, undo)
 
 
 def missing_directories(path: str, mountpoint: str) -> list[str]:

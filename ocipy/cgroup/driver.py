@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from ocipy.cgroup.facts import CgroupFacts
+    from ocipy.cgroup.systemd.scope import Scope
     from ocipy.state.record import CgroupRecord
 
 # SIGKILL is sent again to what was forked while the list was read. Each round reaches all that
@@ -32,17 +33,30 @@ _KILL_FREEZE_SECONDS = 0.5
 _RETRY_SECONDS = 0.001
 
 
-def make_record(paths: Mapping[str, str], facts: CgroupFacts) -> CgroupRecord | None:
+def make_record(
+    paths: Mapping[str, str], facts: CgroupFacts, scope: Scope | None = None
+) -> CgroupRecord | None:
     """Return what to put into the container's record before its cgroup is made.
 
     Args:
         paths: what container_cgroups() has returned; empty with --cgroup-manager=disabled.
+        scope: with the systemd driver, the unit; the slices above it are systemd's own.
 
     Returns:
         None, if the container gets no cgroup of its own.
     """
     if not paths:
         return None
+    if scope is not None:
+        # With processes in it, it is somebody else's, and create will refuse it.
+        made = [] if _all_pids(scope.path) else [scope.path]
+        return {
+            "driver": "systemd",
+            "paths": dict(paths),
+            "made": made,
+            "unit": scope.unit,
+            "bus": scope.bus,
+        }
     from ocipy.cgroup.apply import missing_directories
     from ocipy.cgroup.plan import mountpoint_of
 
@@ -52,10 +66,26 @@ def make_record(paths: Mapping[str, str], facts: CgroupFacts) -> CgroupRecord | 
     return {"driver": "cgroupfs", "paths": dict(paths), "made": made}
 
 
+def denied_cgroup(paths: Mapping[str, str]) -> str:
+    """Return a directory in which we may not make the container's cgroup; "" if we may in one."""
+    denied = ""
+    for path in paths.values():
+        parent = os.path.dirname(path)
+        while not os.path.isdir(parent):
+            parent = os.path.dirname(parent)
+        if os.access(parent, os.W_OK):
+            return ""
+        denied = parent
+    return denied
+
+
 def open_cgroup(record: CgroupRecord) -> Cgroup:
     """Return the cgroup of a container; it need not exist any more."""
     paths = record["paths"]
-    return Cgroup(paths, record.get("made", list(paths.values())))
+    made = record.get("made", list(paths.values()))
+    if unit := record.get("unit", ""):
+        return ScopeCgroup(paths, made, unit, record.get("bus", ""))
+    return Cgroup(paths, made)
 
 
 def require_thawed_above(record: CgroupRecord | None) -> None:
@@ -235,6 +265,25 @@ class Cgroup:
 
         sentence, hint = why_it_stays(pids[0], pids, freezer.frozen_above(path))
         return StateError(f"cannot remove the cgroup {path}: still in it: {sentence}", hint=hint)
+
+
+class ScopeCgroup(Cgroup):
+    """The cgroup of a scope unit, which systemd removes once the unit has stopped."""
+
+    __slots__ = ("bus", "unit")
+
+    def __init__(self, paths: Mapping[str, str], made: Sequence[str], unit: str, bus: str) -> None:
+        super().__init__(paths, made)
+        self.unit = unit
+        self.bus = bus
+
+    def remove(self, deadline_seconds: float = 10.0) -> None:
+        """Remove the cgroup, then stop the unit: with nobody in it there is nothing to wait for."""
+        super().remove(deadline_seconds)
+        if self.made:
+            from ocipy.cgroup.systemd.apply import stop_unit
+
+            stop_unit(self.unit, self.bus)
 
 
 def _all_pids(path: str) -> list[int]:

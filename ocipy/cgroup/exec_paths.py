@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from ocipy.cgroup.facts import CgroupFacts
+    from ocipy.plan.step import Step
     from ocipy.state.record import CgroupRecord
 
 
@@ -54,6 +55,20 @@ def exec_cgroups(record: CgroupRecord | None, options: Sequence[str]) -> dict[st
 def was_made(record: CgroupRecord | None, paths: Mapping[str, str]) -> bool:
     """Is the v2 directory of `paths` the very one that was made for the container?"""
     return record is not None and paths.get("") in record["made"]
+
+
+def attach_step(record: CgroupRecord | None, paths: Mapping[str, str]) -> Step | None:
+    """Return the step that puts a process into the cgroup of a unit of the user's own systemd.
+
+    A user may move a process only within a part of the tree that is delegated, and the caller of
+    `exec` mostly stands outside of it, in the scope of a session. systemd may.
+    """
+    if record is None or not record.get("bus"):
+        return None
+    from ocipy.plan._generated_steps import AttachToUnit
+
+    below = paths.get("", "")[len(record["paths"][""]) :]
+    return AttachToUnit("", unit=record["unit"], below=below, bus=record["bus"])
 
 
 def follow_init(paths: dict[str, str], facts: CgroupFacts, pid: int) -> None:

@@ -11,6 +11,9 @@ In v2 the process is cloned into its cgroup (clone_into_cgroup_path), so that no
 which it runs outside. Limits are in force before the process is. Into a cgroup that was there
 before us the host moves it: recent kernels (6.18, not 6.1) kill what is cloned into a cgroup whose
 cgroup.kill was ever written, however long ago. Such a move costs 10 ms (docs/decisions/0021).
+
+With the systemd driver all of it is in the second list: systemd makes a scope for processes that
+are there, and init waits meanwhile. What follows is the same, in the scope's directory.
 """
 
 from __future__ import annotations
@@ -45,8 +48,9 @@ def plan_create_cgroup(config: Config, host: HostFacts, request: CreateRequest) 
     paths = request.cgroup_paths
     if not paths:
         return []
-    facts, linux = host.cgroup, config.get("linux", {})
-    resources = linux.get("resources", {})
+    if request.scope is not None:
+        return [steps.CheckCgroup(SOURCE, path=request.scope.path)]
+    facts = host.cgroup
     optional = is_optional(config, host)
     plan: list[Step] = []
     for controllers, path in paths.items():
@@ -58,33 +62,85 @@ def plan_create_cgroup(config: Config, host: HostFacts, request: CreateRequest) 
         if "cpuset" in controllers.split(","):
             # Above the limits, which must be within the parents' sets.
             plan.append(steps.InheritCpuset(SOURCE, path=path, mountpoint=mountpoint))
+    resources = config.get("linux", {}).get("resources", {})
     homes = Homes(facts, paths)
-    if facts.unified is not None and "" in paths:
-        required = required_controllers(resources, homes)
-        # All of v2's are enabled, for whoever looks for their numbers. A hybrid host uses v1.
-        enabled = facts.unified.controllers if facts.mode == "v2" else required
-        if enabled:
-            plan.append(
-                steps.EnableControllers(
-                    SOURCE,
-                    path=paths[""],
-                    mountpoint=facts.unified.mountpoint,
-                    controllers=enabled,
-                    required=required,
-                )
-            )
-    if resources:
-        from ocipy.cgroup.limits import plan_limits
-
-        plan += plan_limits(resources, homes, "/linux/resources", {})
-        pids_late = plan_late_limits(config, host, request)
-        plan = [step for step in plan if step not in pids_late]
+    plan += _plan_controllers(resources, homes)
+    plan += _plan_early_limits(config, host, request)
     if host.privileged:
         # Others have no device nodes to open but what root gave them, and may load no filter.
         from ocipy.cgroup.devices import plan_devices
 
         plan += plan_devices(resources.get("devices", []), homes, "/linux/resources")
     return plan + _plan_delegation(config, host, paths)
+
+
+def _plan_controllers(resources: Resources, homes: Homes) -> list[Step]:
+    facts, paths = homes.facts, homes.paths
+    if facts.unified is None or "" not in paths:
+        return []
+    required = required_controllers(resources, homes)
+    # All of v2's are enabled, for whoever looks for their numbers. A hybrid host uses v1.
+    enabled = facts.unified.controllers if facts.mode == "v2" else required
+    if not enabled:
+        return []
+    return [
+        steps.EnableControllers(
+            SOURCE,
+            path=paths[""],
+            mountpoint=facts.unified.mountpoint,
+            controllers=enabled,
+            required=required,
+        )
+    ]
+
+
+def _plan_early_limits(config: Config, host: HostFacts, request: CreateRequest) -> list[Step]:
+    """Return the writes of all limits but those of plan_late_limits()."""
+    resources = config.get("linux", {}).get("resources", {})
+    if not resources:
+        return []
+    from ocipy.cgroup.limits import plan_limits
+
+    homes = Homes(host.cgroup, request.cgroup_paths)
+    late = plan_late_limits(config, host, request)
+    plan = plan_limits(resources, homes, "/linux/resources", {})
+    return [step for step in plan if step not in late]
+
+
+def _plan_scope(config: Config, host: HostFacts, request: CreateRequest) -> list[Step]:
+    """Return the steps that have systemd make the scope, and then limit it as any cgroup."""
+    from ocipy.cgroup.systemd.properties import (
+        device_properties,
+        limit_properties,
+        scope_properties,
+    )
+
+    scope = request.scope
+    assert scope is not None
+    resources = config.get("linux", {}).get("resources", {})
+    homes = Homes(host.cgroup, request.cgroup_paths)
+    limits = _plan_early_limits(config, host, request)
+    properties = limit_properties(limits)
+    devices: list[Step] = []
+    if host.privileged:
+        from ocipy.cgroup.devices import plan_devices
+
+        rules = resources.get("devices", [])
+        properties = device_properties(rules, "/linux/resources") + properties
+        devices = plan_devices(rules, homes, "/linux/resources")
+    annotations = config.get("annotations", {})
+    return [
+        steps.StartSystemdUnit(
+            SOURCE,
+            unit=scope.unit,
+            properties=scope_properties(scope, request.container_id, annotations, properties),
+            bus=scope.bus,
+        ),
+        *_plan_controllers(resources, homes),
+        *limits,
+        *devices,
+        *_plan_delegation(config, host, request.cgroup_paths),
+    ]
 
 
 def enter_cgroups(paths: Mapping[str, str]) -> list[Step]:
@@ -104,8 +160,11 @@ def plan_enter_cgroup(config: Config, host: HostFacts, request: CreateRequest) -
 def plan_join_cgroup(config: Config, host: HostFacts, request: CreateRequest) -> list[Step]:
     """Return the steps that put the process, once it is there, into the cgroups that are left.
 
-    None where the process is cloned into its cgroup, or enters it.
+    None where the process is cloned into its cgroup, or enters it. With the systemd driver that is
+    made here, around the process.
     """
+    if request.scope is not None:
+        return _plan_scope(config, host, request)
     ignore = (*_NO_PERMISSION, "ENOENT") if is_optional(config, host) else ()
     cloned_into = clone_into_cgroup_path(config, host, request)
     entered = [] if is_optional(config, host) else [key for key in request.cgroup_paths if key]
@@ -124,25 +183,35 @@ def plan_late_limits(config: Config, host: HostFacts, request: CreateRequest) ->
         return []
     from ocipy.cgroup.limits import plan_pids
 
-    return plan_pids(
+    plan = plan_pids(
         resources["pids"], Homes(host.cgroup, request.cgroup_paths), "/linux/resources"
     )
+    if request.scope is not None:
+        from ocipy.cgroup.systemd.properties import limit_properties
+
+        pids = steps.SetUnitProperties(
+            plan[0].source,
+            unit=request.scope.unit,
+            properties=limit_properties(plan),
+            bus=request.scope.bus,
+        )
+        plan = [pids, *plan]
+    return plan
 
 
 def clone_into_cgroup_path(config: Config, host: HostFacts, request: CreateRequest) -> str:
-    """Return the directory for CLONE_INTO_CGROUP, "" where there is none.
+    """Return the directory for CLONE_INTO_CGROUP, "" where there is none, or not yet.
 
     It may be missing, or refuse, only if is_optional(): then the clone is done without.
     """
-    if request.cgroup_existed:
+    if request.cgroup_existed or request.scope is not None:
         return ""
     return request.cgroup_paths.get("", "")
 
 
 def is_optional(config: Config, host: HostFacts) -> bool:
     """May the container run without a cgroup of its own, if we have no permission to make one?"""
-    linux = config.get("linux", {})
-    return not (host.privileged or linux.get("cgroupsPath") or linux.get("resources"))
+    return not (host.privileged or config.get("linux", {}).get("cgroupsPath"))
 
 
 def mountpoint_of(facts: CgroupFacts, controllers: str) -> str:

@@ -30,12 +30,15 @@ def plan_update(
     facts: CgroupFacts,
     paths: Mapping[str, str],
     configured: Resources | None,
+    unit: str = "",
+    bus: str = "",
 ) -> list[Step]:
     """Return the steps that put new limits in force; pointers start at `resources`.
 
     Devices are replaced only if the list is another than the `configured` one. Engines send that
     along with everything else, and doing it again would take away what hooks have added to it.
     After an update of the devices the configured list says nothing any more: then it is None.
+    With the systemd driver, `unit` at the manager `bus` is told first.
 
     Raises:
         ConfigError, UnsupportedError: as for create.
@@ -55,11 +58,23 @@ def plan_update(
                 required=required,
             ),
         )
+    properties = []
+    if unit:
+        from ocipy.cgroup.systemd.properties import device_properties, limit_properties
+
+        properties = limit_properties(plan)
     devices = resources.get("devices")
     if devices and (configured is None or devices != configured.get("devices")):
         from ocipy.cgroup.devices import plan_devices
 
         plan += plan_devices(devices, homes, "")
+        if unit:
+            properties += device_properties(devices, "")
+    if properties:
+        told = steps.SetUnitProperties("/", unit=unit, properties=properties, bus=bus)
+        # After the check that the new limit is above what is used: systemd makes none.
+        checks = sum(isinstance(step, steps.CheckMemoryUsage) for step in plan[:1])
+        plan.insert(checks, told)
     return plan
 
 

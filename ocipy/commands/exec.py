@@ -6,7 +6,7 @@ import time
 
 from ocipy import log
 from ocipy.cgroup.driver import require_thawed_above
-from ocipy.cgroup.exec_paths import exec_cgroups, follow_init, was_made
+from ocipy.cgroup.exec_paths import attach_step, exec_cgroups, follow_init, was_made
 from ocipy.errors import OcipyError
 from ocipy.host.probe import probe_host
 from ocipy.plan.exec import ExecRequest, plan_exec
@@ -81,6 +81,7 @@ def launch_process(
         cgroup_made=was_made(record.get("cgroup"), cgroup_paths),
         preserve_fds=preserve_fds,
         join_keyring=not record.get("noNewKeyring"),
+        attach=attach_step(record.get("cgroup"), cgroup_paths),
     )
     undo = Undo()
     try:

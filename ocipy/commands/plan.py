@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from ocipy import log
 from ocipy.bundle import open_bundle
-from ocipy.cgroup.paths import limits_without_cgroup
 from ocipy.errors import UsageError
 from ocipy.host.probe import probe_host
 from ocipy.json_text import dumps
@@ -31,8 +30,6 @@ def run(request: Request) -> int:
     bundle = open_bundle(request.text("bundle") or ".", config_path, strict=request.flag("strict"))
     for pointer, warning in bundle.warnings:
         log.warning(f"{warning} ({pointer})")
-    if request.cgroup_manager == "disabled" and (ignored := limits_without_cgroup(bundle.config)):
-        log.warning(ignored)
     plan = _steps(request, bundle)
     if request.text("diff"):
         other = _steps(request, _open_other(request.text("diff"), request.flag("strict")))
@@ -62,7 +59,10 @@ def _steps(request: Request, bundle: Bundle) -> list[Step]:
         root=request.root,
         no_pivot=request.flag("no-pivot"),
         no_new_keyring=request.flag("no-new-keyring"),
-        with_cgroup=request.cgroup_manager != "disabled",
+        cgroup_manager=(
+            request.cgroup_manager or ("systemd" if request.systemd_cgroup else "cgroupfs")
+        ),
+        rootless=request.rootless,
     )
     for pointer, warning in plan.warnings:
         log.warning(f"{warning} ({pointer})")
@@ -76,7 +76,8 @@ def plan_of(
     root: str = "",
     no_pivot: bool = False,
     no_new_keyring: bool = False,
-    with_cgroup: bool = True,
+    cgroup_manager: str = "cgroupfs",
+    rootless: str = "auto",
 ) -> Plan:
     """Return what `create` would do on this host; `root` is the state root, "" the default one.
 
@@ -90,5 +91,6 @@ def plan_of(
         store.root_path(root),
         no_pivot=no_pivot,
         no_new_keyring=no_new_keyring,
-        cgroup_paths=None if with_cgroup else {},
+        cgroup_manager=cgroup_manager,
+        rootless=rootless,
     )

@@ -75,7 +75,14 @@ def update_container(
         config: Config = store.load_config(directory)  # type: ignore[assignment]
         configured = config.get("linux", {}).get("resources", {})
         known = None if cgroup.get("devicesUpdated") else configured
-        plan = plan_update(resources, read_cgroup_facts(), cgroup["paths"], known)
+        plan = plan_update(
+            resources,
+            read_cgroup_facts(),
+            cgroup["paths"],
+            known,
+            cgroup.get("unit", ""),
+            cgroup.get("bus", ""),
+        )
         undo = _NoUndo()
         schemata_step = _plan_schemata(schemata or [], config, directory.id)
         if replaces_devices(plan) and known is not None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 
-from ocipy.cgroup.paths import container_cgroups
 from ocipy.errors import OcipyError
 from ocipy.plan.create import plan_create
 from ocipy.plan.request import CreateRequest
+from ocipy.spawn.container import place_cgroup
 from ocipy.state import store
 
 TYPE_CHECKING = False
@@ -26,18 +26,22 @@ def plan_of_bundle(
     no_pivot: bool = False,
     no_new_keyring: bool = False,
     cgroup_paths: dict[str, str] | None = None,
+    cgroup_manager: str = "cgroupfs",
+    rootless: str = "auto",
 ) -> Plan:
     """Return the plan for a container of that id below the state root `root`.
 
-    `cgroup_paths` are those of a container that exists, {} for none; None: what the config says.
+    `cgroup_paths` are those of a container that exists, {} for none; None: what the config says to
+    the `cgroup_manager`, "cgroupfs", "systemd" or "disabled". `rootless` is that option's value.
 
     Raises:
         OcipyError: what `create` would say before it does anything; it knows its place in the file.
     """
     config = bundle.config
     try:
+        scope = None
         if cgroup_paths is None:
-            cgroup_paths = container_cgroups(config, host, container_id)
+            cgroup_paths, scope = place_cgroup(config, host, container_id, cgroup_manager, rootless)
         request = CreateRequest(
             container_id,
             bundle=bundle.path,
@@ -48,6 +52,7 @@ def plan_of_bundle(
             no_new_keyring=no_new_keyring,
             cgroup_paths=cgroup_paths,
             cgroup_existed=os.path.isdir(cgroup_paths.get("", "")),
+            scope=scope,
             oci_state={
                 "ociVersion": config["ociVersion"],
                 "id": container_id,

@@ -574,6 +574,84 @@ class CheckMemoryUsage(Step):
         self.limit = limit
 
 
+class StartSystemdUnit(Step):
+    """have systemd start {unit!r} with {properties:comma}."""
+
+    __slots__ = ("unit", "properties", "bus")
+    operation = "start_systemd_unit"
+    code = 0x0028
+    template = "have systemd start {unit!r} with {properties:comma}"
+    spec = "config-linux.md#cgroups-path"
+    calls = ("connect", "sendmsg")
+    kinds = (("unit", "str"), ("properties", "strs"), ("bus", "str"))
+
+    def __init__(
+        self,
+        source: str,
+        *,
+        unit: str,
+        properties: Sequence[str],
+        bus: str = "",
+    ) -> None:
+        self.source = source
+        self.place = "host"
+        self.unit = unit
+        self.properties = properties
+        self.bus = bus
+
+
+class SetUnitProperties(Step):
+    """have systemd set {properties:comma} of {unit!r}."""
+
+    __slots__ = ("unit", "properties", "bus")
+    operation = "set_unit_properties"
+    code = 0x0029
+    template = "have systemd set {properties:comma} of {unit!r}"
+    spec = "config-linux.md#control-groups"
+    calls = ("connect", "sendmsg")
+    kinds = (("unit", "str"), ("properties", "strs"), ("bus", "str"))
+
+    def __init__(
+        self,
+        source: str,
+        *,
+        unit: str,
+        properties: Sequence[str],
+        bus: str = "",
+    ) -> None:
+        self.source = source
+        self.place = "host"
+        self.unit = unit
+        self.properties = properties
+        self.bus = bus
+
+
+class AttachToUnit(Step):
+    """have systemd put the process into {unit!r}."""
+
+    __slots__ = ("unit", "below", "bus")
+    operation = "attach_to_unit"
+    code = 0x002A
+    template = "have systemd put the process into {unit!r}"
+    spec = "config-linux.md#cgroups-path"
+    calls = ("connect", "sendmsg")
+    kinds = (("unit", "str"), ("below", "str"), ("bus", "str"))
+
+    def __init__(
+        self,
+        source: str,
+        *,
+        unit: str,
+        below: str = "",
+        bus: str = "",
+    ) -> None:
+        self.source = source
+        self.place = "host"
+        self.unit = unit
+        self.below = below
+        self.bus = bus
+
+
 class CreateResctrlGroup(Step):
     """create the resctrl group {group!r} with {schemata:comma}."""
 

@@ -44,7 +44,7 @@ from ocipy.plan.seccomp import plan_seccomp
 from ocipy.plan.step import HostFd, Step
 from ocipy.plan.sysctls import plan_names, plan_sysctls
 from ocipy.plan.terminal import plan_terminal
-from ocipy.sys.constants import CLONE_NEWNET, CLONE_NEWUSER
+from ocipy.sys.constants import CAP_SYS_ADMIN, CLONE_NEWNET, CLONE_NEWUSER
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -89,6 +89,10 @@ def plan_create(config: Config, host: HostFacts, request: CreateRequest) -> Plan
         ConfigError: a rule that only shows while planning; UnsupportedError: the host cannot do it.
     """
     _require_kernel(host)
+    if not host.capabilities >> CAP_SYS_ADMIN & 1:
+        from ocipy.plan.user_namespace import require_user_namespace
+
+        require_user_namespace(config)
     plan = Plan()
     namespaces = plan_namespaces(config, host)
     process = config.get("process", _NO_PROCESS)

@@ -54,11 +54,14 @@ class ExecRequest:
         pid: of its init, on the host; its namespaces are joined.
         cgroup_paths: hierarchies to the absolute directories that the process goes into.
         cgroup_made: the cgroup v2 directory is the one that was made for the container, and by us.
+        attach: where only a user's systemd may move processes into the cgroup: the step that has it
+            do so; else None.
         preserve_fds: how many descriptors from 3 on it inherits.
         join_keyring: whether the container has a session keyring of its own.
     """
 
     __slots__ = (
+        "attach",
         "cgroup_made",
         "cgroup_paths",
         "container_id",
@@ -76,6 +79,7 @@ class ExecRequest:
         cgroup_made: bool = True,
         preserve_fds: int = 0,
         join_keyring: bool = True,
+        attach: Step | None = None,
     ) -> None:
         self.container_id = container_id
         self.pid = pid
@@ -83,6 +87,7 @@ class ExecRequest:
         self.cgroup_made = cgroup_made
         self.preserve_fds = preserve_fds
         self.join_keyring = join_keyring
+        self.attach = attach
 
 
 class ExecPlan:
@@ -136,11 +141,13 @@ def plan_exec(config: Config, process: Process, host: HostFacts, request: ExecRe
     # Outside: a process that is put into the cgroup before it enters anything.
     # Only where nobody has written to cgroup.kill yet: see ocipy/cgroup/plan.py.
     unified = request.cgroup_paths.get("", "")
-    plan.cgroup_path = unified if request.cgroup_made else ""
+    plan.cgroup_path = unified if request.cgroup_made and not request.attach else ""
     plan.steps.append(steps.SpawnInit("", clone_flags=0))
     add(_affinity(affinity.get("initial"), "initial"))
     joining: list[Step] = _join_intel_rdt(config, request.container_id)
-    if unified and not plan.cgroup_path:
+    if request.attach:
+        joining.append(request.attach)
+    elif unified and not plan.cgroup_path:
         joining.append(steps.JoinCgroup("", path=unified, ignore=()))
     add(enter_cgroups(request.cgroup_paths))
     if joining:

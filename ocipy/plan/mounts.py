@@ -286,6 +286,10 @@ class _MountPlanner:
             raise ConfigError(
                 self.source, 'the type "bind" needs the option bind or rbind', hint="add rbind"
             )
+        if has_namespace(self.config, "user"):
+            from ocipy.plan.user_namespace import check_mount
+
+            check_mount(self.config, self.mount, options.data, self.source)
         flags, recursive_set = options.flags, options.recursive_set
         if _is_late(self.mount, self.target):
             options.flags &= ~MS_RDONLY

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ocipy.cgroup.systemd.scope import Scope
+
 
 class CreateRequest:
     """The command line of `create` or `run`, resolved: planners see no options and no environment.
@@ -25,7 +29,7 @@ class CreateRequest:
         cgroup_existed: the cgroup v2 directory was there before: somebody else has made it.
         trace_environment: what hooks are given of the caller's trace context, NAME=VALUE.
         oci_state: the State that hooks get, without pid and status.
-        terminal: whether the container process gets a terminal.
+        scope: with the systemd driver, the unit whose cgroup that is; else None.
     """
 
     __slots__ = (
@@ -42,8 +46,8 @@ class CreateRequest:
         "preserve_fds",
         "report_fifo",
         "rootfs",
+        "scope",
         "start_fifo",
-        "systemd_cgroup",
         "trace_environment",
     )
 
@@ -61,11 +65,11 @@ class CreateRequest:
         listen_fds: int = 0,
         listen_fd_names: str = "",
         notify_directory: str = "",
-        systemd_cgroup: bool = False,
         cgroup_paths: dict[str, str] | None = None,
         cgroup_existed: bool = False,
         oci_state: dict[str, object] | None = None,
         trace_environment: list[str] | None = None,
+        scope: Scope | None = None,
     ) -> None:
         self.container_id = container_id
         self.bundle = bundle
@@ -78,8 +82,8 @@ class CreateRequest:
         self.listen_fds = listen_fds
         self.listen_fd_names = listen_fd_names
         self.notify_directory = notify_directory
-        self.systemd_cgroup = systemd_cgroup
         self.cgroup_paths = cgroup_paths or {}
         self.cgroup_existed = cgroup_existed
         self.oci_state = oci_state or {}
         self.trace_environment = trace_environment or []
+        self.scope = scope

@@ -12,9 +12,10 @@ import os
 
 from ocipy import log
 from ocipy.bundle import open_bundle
-from ocipy.cgroup.driver import make_record
+from ocipy.cgroup.driver import denied_cgroup, make_record
 from ocipy.cgroup.paths import container_cgroups, limits_without_cgroup
-from ocipy.errors import ConfigError, OcipyError, UsageError
+from ocipy.cgroup.plan import is_optional
+from ocipy.errors import ConfigError, OcipyError, StepError
 from ocipy.host.probe import probe_host
 from ocipy.plan.create import plan_create
 from ocipy.plan.request import CreateRequest
@@ -30,6 +31,8 @@ from ocipy.state.record import new_record, oci_state
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ocipy.bundle import Bundle
+    from ocipy.cgroup.systemd.scope import Scope
+    from ocipy.config._generated_types import Config
     from ocipy.host.facts import HostFacts
     from ocipy.observe.seccomp_record import Recorder
     from ocipy.plan.create import Plan
@@ -154,8 +157,9 @@ def _make(
         annotations=config.get("annotations", {}),
     )
     host = probe_host()
-    cgroup_paths = _cgroup_paths(request, config, host, container_id)
-    cgroup = make_record(cgroup_paths, host.cgroup)
+    manager = request.cgroup_manager or ("systemd" if request.systemd_cgroup else "cgroupfs")
+    cgroup_paths, scope = place_cgroup(config, host, container_id, manager, request.rootless)
+    cgroup = make_record(cgroup_paths, host.cgroup, scope)
     if cgroup is not None:
         record["cgroup"] = cgroup
     root = store.root_path(request.root)
@@ -173,11 +177,11 @@ def _make(
         notify_directory=(
             f"{root}/{container_id}/{store.NOTIFY}" if caller.environ.get("NOTIFY_SOCKET") else ""
         ),
-        systemd_cgroup=request.systemd_cgroup,
         cgroup_paths=cgroup_paths,
         cgroup_existed=cgroup is not None and cgroup_paths.get("") not in (None, *cgroup["made"]),
         oci_state=oci_state(record, "creating", 0),
         trace_environment=_trace_environment(caller),
+        scope=scope,
     )
     plan = plan_create(recorder.rewrite(config) if recorder else config, host, asked)
     for warning in plan.warnings:
@@ -218,7 +222,10 @@ def _make(
             tracer.mark("make the state directory and the record")
         container.launch.run()
         tell_caller(request, container.launch)
-    except BaseException:
+    except BaseException as error:
+        if isinstance(error, StepError) and error.is_foreign:
+            # Somebody else's cgroup and processes, which stay.
+            record.pop("cgroup", None)
         _take_back(undo, lock, record)
         raise
     return container
@@ -288,19 +295,36 @@ def _rootfs_path(bundle: Bundle) -> str:
     return os.path.realpath(path)
 
 
-def _cgroup_paths(
-    request: Request, config: object, host: HostFacts, container_id: str
-) -> dict[str, str]:
-    if request.cgroup_manager == "disabled":
-        if warning := limits_without_cgroup(config):  # type: ignore[arg-type]
+def place_cgroup(
+    config: Config, host: HostFacts, container_id: str, manager: str, rootless: str = "auto"
+) -> tuple[dict[str, str], Scope | None]:
+    """Return the container's directory in each hierarchy, and the unit that it belongs to.
+
+    Args:
+        manager: who makes it: "cgroupfs", "systemd" or, nobody, "disabled".
+        rootless: of the option --rootless.
+
+    Raises:
+        ConfigError, UnsupportedError: it cannot be there.
+        SystemdError: the manager that makes it cannot be reached.
+    """
+    if manager == "disabled":
+        if warning := limits_without_cgroup(config):
             log.warning(warning)
-        return {}
-    if request.systemd_cgroup or request.cgroup_manager == "systemd":
-        raise UsageError(
-            "the systemd cgroup driver is not supported by this version of ocipy",
-            hint="leave --systemd-cgroup out; in Docker: native.cgroupdriver=cgroupfs",
-        )
-    return container_cgroups(config, host, container_id)  # type: ignore[arg-type]
+        return {}, None
+    if manager == "systemd":
+        from ocipy.cgroup.systemd.place import place_scope
+
+        scope = place_scope(config, host, container_id, rootless)
+        return {"": scope.path}, scope
+    paths = container_cgroups(config, host, container_id)
+    if not host.privileged and (denied := denied_cgroup(paths)):
+        from ocipy.spawn.rootless import without_cgroup
+
+        without_cgroup(config, host, denied, rootless)
+        if is_optional(config, host):
+            return {}, None
+    return paths, None
 
 
 def _place(pointer: str, text: str) -> str:

@@ -121,9 +121,19 @@ def step_failure(step: Step, message: Message) -> OcipyError:
 
 
 def _hint(step: Step, code: int) -> str:
+    hint = _HINTS.get((step.operation, code), "")
     if isinstance(step, steps.MountFilesystem) and code == errno.EPERM:
-        return _MOUNT_HINTS.get(step.fstype, "")
-    return _HINTS.get((step.operation, code), "")
+        hint = _MOUNT_HINTS.get(step.fstype, "")
+    if not hint and code in (errno.EPERM, errno.EACCES) and os.geteuid() != 0:
+        # Ubuntu's AppArmor lets everybody make a user namespace, and then do nothing in it.
+        hint = _user_namespace_hint()
+    return hint
+
+
+def _user_namespace_hint() -> str:
+    from ocipy.host.obstacle import user_namespace_obstacle
+
+    return str(user_namespace_obstacle() or "")
 
 
 def host_step_failure(step: Step, error: OSError) -> OcipyError:
@@ -133,6 +143,11 @@ def host_step_failure(step: Step, error: OSError) -> OcipyError:
     # Of a pair like open and write it is mostly the last; execveat fails in init, which then ends.
     call = "clone3" if isinstance(step, steps.SpawnInit) else "".join(step.calls[-1:])
     hint = _HINTS.get((step.operation, code), "")
+    if isinstance(step, steps.SpawnInit):
+        from ocipy.sys.constants import CLONE_NEWUSER
+
+        if step.clone_flags & CLONE_NEWUSER:
+            hint = _user_namespace_hint() or hint
     return StepError(step, call, code, detail=detail, hint=hint)
 
 

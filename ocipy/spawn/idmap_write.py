@@ -8,6 +8,8 @@ import os
 from ocipy.errors import StepError
 from ocipy.sys.fd import write_proc_file
 
+_PATH = "/usr/bin:/bin"
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ocipy.plan import _generated_steps as steps
@@ -33,15 +35,9 @@ def _run_helper(step: steps.WriteIdMap, pid: int) -> None:
     import subprocess
 
     name = f"new{step.kind}map"
-    program = shutil.which(name, path=os.environ.get("PATH") or "/usr/bin:/bin")
+    program = shutil.which(name, path=os.environ.get("PATH") or _PATH)
     if program is None:
-        raise StepError(
-            step,
-            "write",
-            errno.EPERM,
-            hint=f"{name} would map the ids of /etc/sub{step.kind}, but is not installed "
-            "(package uidmap)",
-        )
+        raise StepError(step, "write", errno.EPERM, hint=_obstacle(step))
     numbers = [number for line in step.lines for number in line.split()]
     command = [program, str(pid), *numbers]
     done = subprocess.run(command, check=False, capture_output=True, text=True)
@@ -51,5 +47,21 @@ def _run_helper(step: steps.WriteIdMap, pid: int) -> None:
             name,
             0,
             detail=done.stderr.strip() or f"exit status {done.returncode}",
-            hint=f"/etc/sub{step.kind} must give this user the ids that are mapped",
+            hint=_obstacle(step)
+            or f"/etc/sub{step.kind} must give this user the ids that are mapped",
         )
+
+
+def _obstacle(step: steps.WriteIdMap) -> str:
+    """Return why the helper could not, as far as can be seen from here."""
+    from ocipy.host.obstacle import id_map_obstacle, names_of_user
+
+    uid = os.geteuid()
+    found = id_map_obstacle(
+        step.kind,
+        step.lines,
+        names=names_of_user(uid),
+        own_id=uid if step.kind == "uid" else os.getegid(),
+        path=os.environ.get("PATH") or _PATH,
+    )
+    return str(found or "")

@@ -18,12 +18,16 @@ if TYPE_CHECKING:
 
         `paths` are the directories by hierarchy, `made` those that did not exist before.
         `devicesUpdated` is there once the device rules may be others than those of the config.
+        `unit` and `bus` are there if the driver is "systemd": the scope, and the address of the
+        manager that made it, "" for the system's.
         """
 
         driver: str
         paths: dict[str, str]
         made: list[str]
         devicesUpdated: NotRequired[bool]
+        unit: NotRequired[str]
+        bus: NotRequired[str]
 
     class ExitRecord(TypedDict):
         """How the process ended: known to `run`, whose child it was, and kept with --keep."""

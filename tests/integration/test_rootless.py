@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 from typing import TYPE_CHECKING, Any
@@ -9,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.bundles import write_file
-from tests.integration.containers import wait_until
+from tests.integration.consoles import ConsoleSocket
+from tests.integration.containers import Call, wait_until
+from tests.integration.hook_scripts import Hooks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.integration.containers import Call, Container, Runtime
+    from tests.integration.containers import Container, Runtime
 
 pytestmark = pytest.mark.requires("user-namespaces")
 
@@ -79,3 +82,232 @@ def test_groups_that_nobody_may_set(container: Container, call: Callable[..., Ca
     write_file(f"{container.bundle.rootfs}/etc/marker", "")
     container.bundle.write()
     call("run", "--bundle", container.bundle.path, container.id).failed("groups")
+
+
+# -- what a user namespace cannot do is refused before anything is made
+
+
+@pytest.mark.parametrize(
+    ("mount", "without", "texts"),
+    [
+        (
+            {"destination": "/sys", "type": "sysfs", "source": "sysfs"},
+            "network",
+            ("sysfs shows the network namespace", "rbind"),
+        ),
+        (
+            {"destination": "/dev/mqueue", "type": "mqueue", "source": "mqueue"},
+            "ipc",
+            ("mqueue shows the ipc namespace",),
+        ),
+        (
+            {"destination": "/proc", "type": "proc", "source": "proc"},
+            "pid",
+            ("proc shows the pid namespace",),
+        ),
+        (
+            {
+                "destination": "/dev/pts",
+                "type": "devpts",
+                "source": "devpts",
+                "options": ["newinstance", "gid=5"],
+            },
+            "",
+            ("gid=5", "no mapping"),
+        ),
+        (
+            {"destination": "/mnt", "type": "ext4", "source": "/dev/none"},
+            "",
+            ("ext4 cannot be mounted in a user namespace",),
+        ),
+    ],
+    ids=lambda value: value.get("type", "") if isinstance(value, dict) else "",
+)
+def test_mounts_that_are_not_allowed(
+    container: Container, call: Callable[..., Call], mount: dict[str, Any], without: str, texts: Any
+) -> None:
+    namespaces = container.linux["namespaces"]
+    container.linux["namespaces"] = [ns for ns in namespaces if ns["type"] != without]
+    mounts = container.config["mounts"]
+    container.config["mounts"] = [
+        m for m in mounts if m["destination"] != mount["destination"] and m["type"] != mount["type"]
+    ] + [mount]
+    container.bundle.write()
+    refused = call("create", "--bundle", container.bundle.path, container.id)
+    assert refused.status == 1, refused
+    if container.runtime.is_ocipy:
+        refused.failed("/mounts/", *texts)
+    assert not container.runtime.holds(container.id)
+
+
+def test_without_a_user_namespace(container: Container, call: Callable[..., Call]) -> None:
+    linux = container.linux
+    linux["namespaces"] = [ns for ns in linux["namespaces"] if ns["type"] != "user"]
+    del linux["uidMappings"], linux["gidMappings"]
+    container.bundle.write()
+    refused = call("create", "--bundle", container.bundle.path, container.id)
+    refused.failed("rootless container requires user namespaces")
+
+
+# -- hooks, terminals, the default state root
+
+
+@pytest.mark.runc_deviates("1.1 runs poststart hooks before it knows that the program has started")
+def test_hooks(container: Container, call: Callable[..., Call], directory: str) -> None:
+    os.mkdir(f"{directory}/hooks")
+    os.chmod(f"{directory}/hooks", 0o777)
+    hooks = Hooks(container, f"{directory}/hooks")
+    for kind in ("createRuntime", "createContainer", "startContainer", "poststart", "poststop"):
+        hooks.add(kind)
+    container.script("true")
+    container.bundle.write()
+    call("run", "--bundle", container.bundle.path, container.id).succeeded()
+    order = "createRuntime createContainer startContainer poststart poststop".split()
+    assert hooks.order == order
+
+
+def test_terminal(container: Container, call: Callable[..., Call], directory: str) -> None:
+    container.process["terminal"] = True
+    container.script("tty; stty size; test -t 0 && echo done")
+    container.bundle.write()
+    path = f"{directory}/console"
+    receiver = ConsoleSocket(path)
+    os.chmod(path, 0o777)
+    options = ("--bundle", container.bundle.path, "--console-socket", path)
+    call("create", *options, container.id).succeeded()
+    with receiver.receive() as terminal:
+        receiver.close()
+        call("start", container.id).succeeded()
+        assert "/dev/pts/0" in terminal.read_until("done")
+    call("delete", "--force", container.id).succeeded()
+
+
+def test_spec_and_default_state_root(
+    container: Container, runtime: Runtime, call: Callable[..., Call], directory: str
+) -> None:
+    """`spec --rootless` as it is, with the state below XDG_RUNTIME_DIR."""
+    runtime_dir = f"{directory}/run"
+    os.mkdir(runtime_dir)
+    bundle = container.bundle.path
+    config = f"{bundle}/config.json"
+    if os.path.exists(config):
+        os.remove(config)
+    for path in (runtime_dir, bundle):
+        os.chown(path, USER, USER)
+    environment = os.environ | {"XDG_RUNTIME_DIR": runtime_dir}
+    runtime.global_options.clear()
+
+    def as_user(*words: str) -> Call:
+        return runtime.call(*words, **AS_USER, env=environment)
+
+    as_user("spec", "--rootless", "--bundle", bundle).succeeded()
+    with open(config, encoding="utf-8") as file:
+        made = json.load(file)
+    made["process"].update(args=["/bin/sleep", "1000"], terminal=False)
+    write_file(config, json.dumps(made))
+    as_user("create", "--bundle", bundle, container.id).succeeded()
+    name = os.path.basename(runtime.program)
+    assert os.path.isdir(f"{runtime_dir}/{name}/{container.id}")
+    as_user("start", container.id).succeeded()
+    assert as_user("exec", container.id, "/bin/echo", "hello").succeeded().out == "hello\n"
+    as_user("kill", container.id, "KILL").succeeded()
+    as_user("delete", "--force", container.id).succeeded()
+    assert not os.path.isdir(f"{runtime_dir}/{name}/{container.id}")
+
+
+# -- several ids, by newuidmap(1)
+
+TABLES = """
+mount --bind {directory}/passwd /etc/passwd
+mount --bind {directory}/subid /etc/subuid
+mount --bind {directory}/subid /etc/subgid
+{more}
+exec setpriv --reuid {user} --regid {user} --clear-groups "$@"
+"""
+
+
+@pytest.fixture
+def with_tables(
+    container: Container, runtime: Runtime, call: Callable[..., Call], directory: str
+) -> Callable[..., Call]:
+    """Return a function that runs the container as a user who has an entry in /etc/subuid.
+
+    The tables are put over those of the host in a mount namespace of the call's own.
+    """
+    write_file(f"{directory}/passwd", f"root:x:0:0::/:/bin/sh\nmaps:x:{USER}:{USER}::/:/bin/sh\n")
+    for field in ("uidMappings", "gidMappings"):
+        container.linux[field].append({"containerID": 1, "hostID": 300000, "size": 1000})
+
+    def run(subid: str = "maps:300000:65536\n", more: str = "") -> Call:
+        write_file(f"{directory}/subid", subid)
+        container.bundle.write()
+        shell = TABLES.format(directory=directory, user=USER, more=more)
+        enter = ["unshare", "--mount", "--propagation=private", "sh", "-ec", shell, "sh"]
+        command = [*enter, runtime.program, "--root", runtime.root, "run"]
+        called = Call([*command, "--bundle", container.bundle.path, container.id], directory)
+        called.begin()
+        return called.wait()
+
+    return run
+
+
+@pytest.mark.requires("program:newuidmap")
+def test_ids_of_subuid(container: Container, with_tables: Callable[..., Call]) -> None:
+    container.script("cat /proc/self/uid_map /proc/self/gid_map /proc/self/setgroups; chown 7:8 /x")
+    write_file(f"{container.bundle.rootfs}/x", "")
+    os.chown(f"{container.bundle.rootfs}/x", USER, USER)
+    lines = [line.split() for line in with_tables().succeeded().out.splitlines()]
+    maps = [["0", str(USER), "1"], ["1", "300000", "1000"]]
+    assert lines == [*maps, *maps, ["allow"]], "setgroups(2) is denied only for one's own id alone"
+    status = os.stat(f"{container.bundle.rootfs}/x")
+    assert (status.st_uid, status.st_gid) == (300006, 300007)
+
+
+@pytest.mark.requires("program:newuidmap")
+@pytest.mark.parametrize(
+    ("subid", "more", "text"),
+    [
+        ("other:300000:65536\n", "", "/etc/subuid has no entry for maps"),
+        ("maps:300500:65536\n", "", "gives maps 300500-366035, not 300000-300999"),
+        (
+            "maps:300000:65536\n",
+            "cp /usr/bin/newuidmap {directory}/copy; chmod 755 {directory}/copy; "
+            "mount --bind {directory}/copy /usr/bin/newuidmap",
+            "newuidmap is neither setuid root nor has it cap_setuid",
+        ),
+    ],
+    ids=["no entry", "another range", "no setuid"],
+)
+def test_ids_that_are_not_ours(
+    container: Container,
+    with_tables: Callable[..., Call],
+    directory: str,
+    subid: str,
+    more: str,
+    text: str,
+) -> None:
+    container.args("/bin/true")
+    failed = with_tables(subid, more.format(directory=directory))
+    assert failed.status == 1, failed
+    if container.runtime.is_ocipy:
+        failed.failed(text)
+
+
+def test_no_user_namespaces(
+    container: Container, call: Callable[..., Call], runtime: Runtime
+) -> None:
+    """The limit is the user namespace's own, so that it can be 0 here without anybody's harm."""
+    container.script("echo ran")
+    container.bundle.write()
+    for field in ("uidMappings", "gidMappings"):
+        container.linux[field][0]["hostID"] = 0
+    container.bundle.write()
+    shell = 'echo 0 > /proc/sys/user/max_user_namespaces; exec "$@"'
+    enter = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-ec", shell, "sh"]
+    command = [*enter, runtime.program, "--root", f"{runtime.root}/0", "run"]
+    called = Call([*command, "--bundle", container.bundle.path, container.id], runtime.directory)
+    called.begin(**AS_USER)
+    failed = called.wait()
+    assert failed.status == 1, failed
+    if runtime.is_ocipy:
+        failed.failed("user.max_user_namespaces is 0", "sysctl")
