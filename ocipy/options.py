@@ -111,6 +111,8 @@ _PRESERVE_FDS = Option("preserve-fds", NUMBER, "N", "pass N more file descriptor
                        "input, output, error and $LISTEN_FDS")  # fmt: skip
 _TRACE = Option("trace", TEXT, "FILE", "write when each step began and ended ('ocipy trace FILE' "
                 "shows it)")  # fmt: skip
+_RECORD_SECCOMP = Option("record-seccomp", TEXT, "FILE", "write the smallest seccomp profile "
+                         "that allows what it does; what FILE has already is kept")  # fmt: skip
 _NO_SUBREAPER = Option("no-subreaper", FLAG, "", "do not become a subreaper")
 _DETACH = Option("detach", FLAG, "", "return once the process runs", short="d")
 _FORMAT = Option("format", TEXT, "FORMAT", "table or json", short="f", default="table")
@@ -141,8 +143,7 @@ COMMANDS = (
         *_CREATE, _DETACH,
         Option("keep", FLAG, "", "do not delete the container after its process has ended"),
         _NO_SUBREAPER, _TRACE,
-        Option("record-seccomp", TEXT, "FILE", "write the smallest seccomp profile that allows "
-               "what it does; what FILE has from earlier runs is kept"))),
+        _RECORD_SECCOMP)),
     Command("state", "print the state of a container", _ID, 1, 1),
     Command("kill", "send a signal to the process of a container", f"{_ID} [signal]", 1, 2, (
         Option("all", FLAG, "", "to all processes in the container", short="a"),)),
@@ -165,7 +166,7 @@ COMMANDS = (
         Option("cap", TEXTS, "CAPABILITY", "add a capability", short="c"),
         _PRESERVE_FDS,
         Option("cgroup", TEXTS, "[CONTROLLER:]PATH", "run in this cgroup below the container's"),
-        _TRACE,
+        _TRACE, _RECORD_SECCOMP,
         Option("ignore-paused", FLAG, "", "do not refuse a paused container"),
         Option("no-subreaper", FLAG, "", "", hidden=True)), options_first=True),
     Command("list", "list the containers of a root directory", "", 0, 0, (

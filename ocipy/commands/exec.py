@@ -26,30 +26,40 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ocipy.config._generated_types import Config
+    from ocipy.observe.seccomp_record import Recorder
     from ocipy.request import Request
 
 
 def run(request: Request) -> int:
     """Return the exit status of the process, 128+n for signal n; 0 with --detach."""
-    if request.flag("detach"):
+    if request.flag("detach") and not request.given("record-seccomp"):
         launch_process(request).close()
         return 0
     from ocipy.spawn.foreground import CaughtSignals, exit_status, wait_in_foreground
 
     signals: list[CaughtSignals] = []
-    launch = launch_process(request, lambda: signals.append(CaughtSignals()))
+    recorder = None
+    if request.given("record-seccomp"):
+        from ocipy.observe.seccomp_record import open_recorder
+
+        recorder = open_recorder(request)
+    launch = launch_process(request, lambda: signals.append(CaughtSignals()), recorder=recorder)
     log.flush_warnings()
-    return exit_status(wait_in_foreground(launch, signals[0]))
+    wait_status = wait_in_foreground(launch, signals[0])
+    if recorder is not None:
+        recorder.finish()
+    return exit_status(wait_status)
 
 
 def launch_process(
     request: Request,
     before_it_runs: Callable[[], object] = lambda: None,
     caller: Caller | None = None,
+    recorder: Recorder | None = None,
 ) -> Launch:
     """Start the process that an `exec` command line asks for; return once it runs.
 
-    `before_it_runs` is called when all is prepared.
+    `before_it_runs` is called when all is prepared; a `recorder` answers for its system calls.
 
     Raises:
         OcipyError: it cannot be started; nothing is left of it.
@@ -85,12 +95,15 @@ def launch_process(
     )
     undo = Undo()
     try:
-        plan = plan_exec(config, process, host, asked)
+        plan = plan_exec(recorder.rewrite(config) if recorder else config, process, host, asked)
         for pointer, warning in plan.warnings:
             log.warning(f"{warning} ({pointer})")
         if tracer is not None:
             tracer.mark("read the record, probe the host, plan")
-        fill_in_seccomp(plan.steps, plan.seccomp, store.root_path(request.root))
+        if recorder is not None:
+            recorder.prepare(plan.steps, config, host)
+        else:
+            fill_in_seccomp(plan.steps, plan.seccomp, store.root_path(request.root))
         if tracer is not None and plan.seccomp is not None:
             tracer.mark("compile the seccomp profile, or take it from the cache")
         host_steps = HostSteps(
@@ -115,6 +128,8 @@ def launch_process(
             # What was joined by the number of the pid may be a stranger's.
             require_allowed("exec", STOPPED, directory.id)
         before_it_runs()
+        if recorder is not None:
+            recorder.start(launch)
         launch.go()
         launch.await_exec()
         request.started_at = time.monotonic()

@@ -6,7 +6,7 @@ import os
 import time
 
 from ocipy import log
-from ocipy.errors import OcipyError, UsageError
+from ocipy.errors import OcipyError
 from ocipy.spawn.container import make_container
 from ocipy.spawn.interrupt import clean_up_when_interrupted
 from ocipy.state.record import oci_state
@@ -14,7 +14,6 @@ from ocipy.state.store import NOTIFY, save_record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ocipy.observe.seccomp_record import Recorder
     from ocipy.request import Request
     from ocipy.spawn.container import Container
 
@@ -27,7 +26,11 @@ def run(request: Request) -> int:
     That the container cannot be deleted afterwards is a warning: its process did end with a status.
     """
     clean_up_when_interrupted()
-    recorder = _open_recorder(request)
+    recorder = None
+    if request.given("record-seccomp"):
+        from ocipy.observe.seccomp_record import open_recorder
+
+        recorder = open_recorder(request)
     container = make_container(request, request.args[0], start_at_once=True, recorder=recorder)
     notify = None
     try:
@@ -76,19 +79,6 @@ def run(request: Request) -> int:
     else:
         _delete(container)
     return exit_status(wait_status)
-
-
-def _open_recorder(request: Request) -> Recorder | None:
-    if not request.given("record-seccomp"):
-        return None
-    if request.flag("detach"):
-        raise UsageError(
-            "--record-seccomp needs the foreground: nobody would answer for a detached container",
-            hint="leave --detach out",
-        )
-    from ocipy.observe.seccomp_record import Recorder
-
-    return Recorder(request.text("record-seccomp"))
 
 
 def _start(container: Container) -> None:

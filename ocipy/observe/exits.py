@@ -244,6 +244,8 @@ def _open_connector() -> int:
         order += bytes(8) + (4).to_bytes(2, "little") + bytes(2) + _LISTEN.to_bytes(4, "little")
         header = (16 + len(order)).to_bytes(4, "little") + (3).to_bytes(2, "little") + bytes(10)
         connector.send(header + order)
+        # It has answered by now, or will not: in a user or pid namespace of our own it is silent.
+        connector.recv(4096)
     except OSError:
         connector.close()
         return -1

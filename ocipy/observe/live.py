@@ -227,8 +227,12 @@ def read_sockets(pid: int) -> list[Json]:
                 found.append({"type": family, "address": _address(fields[1])})
     for line in read(f"/proc/{pid}/net/unix").splitlines()[1:]:
         fields = line.split(maxsplit=7)
-        # Flags: __SO_ACCEPTCON
-        if len(fields) == 8 and int(fields[3], 16) & 0x10000:
+        # A name may hold line breaks, and then imitate a line: what is no number is none.
+        try:
+            listens = len(fields) == 8 and int(fields[3], 16) & 0x10000  # __SO_ACCEPTCON
+        except ValueError:
+            continue
+        if listens:
             found.append({"type": "unix", "address": fields[7]})
     return found
 

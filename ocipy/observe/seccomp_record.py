@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from ocipy.host.facts import HostFacts
     from ocipy.json_text import Json
     from ocipy.plan.step import Step
+    from ocipy.request import Request
     from ocipy.spawn.launch import Launch
 
 # include/uapi/linux/seccomp.h: _IOWR('!', 0, struct seccomp_notif), and so on.
@@ -63,6 +64,20 @@ _X32_BIT = 0x4000_0000
 # What the kernel makes a process do when a signal comes, or its end: it may come at another time.
 ALWAYS = ("exit", "exit_group", "restart_syscall", "rt_sigreturn")
 _OF_INIT_ALONE = ("sendmsg", "close")
+
+
+def open_recorder(request: Request) -> Recorder:
+    """Return the recorder that a command line with --record-seccomp asks for.
+
+    Raises:
+        UsageError: nobody would stay to answer, or the file is not for this.
+    """
+    if request.flag("detach"):
+        raise UsageError(
+            "--record-seccomp needs the foreground: nobody would answer for a detached container",
+            hint="leave --detach out",
+        )
+    return Recorder(request.text("record-seccomp"))
 
 
 class Recorder:

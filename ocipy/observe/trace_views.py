@@ -12,6 +12,8 @@ from ocipy.spawn.tracing import FORMAT
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import TypeGuard
+
     from ocipy.json_text import Json
 
 _HINT = "'ocipy run --trace FILE ID' writes one"
@@ -76,7 +78,7 @@ def read_trace(path: str) -> Trace:
         if not isinstance(event, dict) or event.get("ph") != "X":
             continue
         begin, duration, args = event.get("ts"), event.get("dur"), event.get("args")
-        if isinstance(begin, int | float) and isinstance(duration, int | float):
+        if _is_time(begin) and _is_time(duration):
             source = args.get("source", "") if isinstance(args, dict) else ""
             spans.append(
                 Span(str(event.get("name")), str(event.get("cat")), str(source), begin, duration)
@@ -85,6 +87,11 @@ def read_trace(path: str) -> Trace:
         raise UsageError(f"{path} is a trace without any step in it", hint=_HINT)
     spans.sort(key=lambda span: span.begin)
     return Trace(spans, {name: str(text) for name, text in about.items()})
+
+
+def _is_time(value: Json) -> TypeGuard[float]:
+    """Whether it is a number of microseconds that a run could have taken: up to a year."""
+    return isinstance(value, int | float) and 0 <= value < 3.2e13
 
 
 def _load(path: str) -> Json:

@@ -124,6 +124,27 @@ def test_hostile_names(container: Container) -> None:
     container.runtime.call("inspect", container.id).succeeded()
 
 
+def test_hostile_socket_names(container: Container, runtime: Runtime) -> None:
+    """A Unix socket whose name imitates further lines of /proc/PID/net/unix."""
+    python = "/usr/bin/python3"
+    if not os.path.exists(python):
+        pytest.skip(f"no {python} to bind such a socket with")
+    for path in ("usr", "lib", "lib64"):
+        if os.path.isdir(f"/{path}"):
+            os.makedirs(f"{container.bundle.rootfs}/{path}", exist_ok=True)
+            container.bundle.add_mount(f"/{path}", "bind", f"/{path}", "rbind", "ro")
+    code = (
+        "import socket, time\n"
+        "s = socket.socket(socket.AF_UNIX); s.bind('/tmp/a\\nx x x zz x x x y'); s.listen()\n"
+        "print('up', flush=True); time.sleep(1000)"
+    )
+    container.args(python, "-I", "-S", "-c", code).create()
+    container.start()
+    wait_until(lambda: "up" in container.created.out, "the socket", 120)
+    sockets = inspect(container)["process"]["sockets"]
+    assert {"type": "unix", "address": "/tmp/a"} in sockets
+
+
 def test_a_dead_container_and_none(container: Container, runtime: Runtime, tag: str) -> None:
     runtime.call("inspect", tag).failed("does not exist")
     container.wait(container.up("echo up"))

@@ -192,3 +192,15 @@ def test_nothing_of_it_is_loaded_without_the_option() -> None:
         loaded = opened.read().split()
     assert not [name for name in loaded if "record" in name and "observe" in name]
     assert not [name for name in loaded if "tracing" in name or "trace" in name]
+
+
+def test_exec(container: Container, file: str) -> None:
+    container.up()
+    options = ("--record-seccomp", file)
+    call = container.exec("mkdir", "/made", options=options, timeout=SECONDS)
+    assert call.out == ""
+    assert "mkdir" in names(file)
+    container.exec("sh", "-c", "exit 7", options=options, check=False, timeout=SECONDS)
+    assert {"mkdir", "execve"} <= names(file)
+    refused = container.exec("true", options=(*options, "--detach"), check=False)
+    refused.failed("needs the foreground", status=255)

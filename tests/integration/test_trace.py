@@ -123,7 +123,12 @@ def test_what_is_no_trace(runtime: Runtime, directory: str) -> None:
     runtime.call("trace", f"{directory}/no").failed("no such file", "ocipy run --trace")
     runtime.call("trace", directory).failed("is no file", "ocipy run --trace")
     runtime.call("trace", "/dev/zero").failed("is no file")
-    for number, text in enumerate(("{}", "[]", '{"otherData": {"format": "ocipy trace 1"}}', "")):
+    span = '{"ph": "X", "name": "x", "cat": "init", "ts": %s, "dur": 1, "args": {}}'
+    start = '{"otherData": {"format": "ocipy trace 1"}, "traceEvents": ['
+    far = [f"{start}{span % ts}]}}" for ts in ("1e308", "-1", "1e400", "null", '"x"', "[]")]
+    for number, text in enumerate(
+        (*far, "{}", "[]", '{"otherData": {"format": "ocipy trace 1"}}', "")
+    ):
         path = f"{directory}/bad{number}"
         with open(path, "w", encoding="utf-8") as file:
             file.write(text)
