@@ -153,12 +153,14 @@ venv-package:
 demo-tools:
 	$(call apt_missing,/bin/busybox=busybox-static)
 
-# The clients of tests/clients, runc and crun to compare with, and the virtual machine.
+# The clients of tests/clients, runc and crun to compare with, the virtual machine; the shells that
+# completion is for, and what checks man pages.
 CLIENTS := dockerd=docker.io containerd=containerd podman=podman conmon=conmon runc=runc crun=crun \
 	/usr/lib/podman/netavark=netavark /usr/lib/podman/aardvark-dns=aardvark-dns \
 	catatonit=catatonit /usr/lib/cni/bridge=containernetworking-plugins umoci=umoci skopeo=skopeo \
 	buildah=buildah iptables=iptables nft=nftables ip=iproute2 jq=jq newuidmap=uidmap ps=procps \
-	strace=strace linux.uml=user-mode-linux insmod=kmod /lib/systemd/systemd=systemd dbus-daemon=dbus \
+	strace=strace \
+	linux.uml=user-mode-linux insmod=kmod /lib/systemd/systemd=systemd dbus-daemon=dbus \
 	/usr/share/doc/libpam-systemd=libpam-systemd /usr/share/doc/dbus-user-session=dbus-user-session
 
 test-tools: demo-tools
@@ -166,3 +168,9 @@ test-tools: demo-tools
 	$(call pip_missing,.make/pip-test,sum(p["project"]["optional-dependencies"].values()$(COMMA) []))
 
 COMMA := ,
+
+# The shells that completion is for, and what checks man pages.
+.PHONY: shell-tools man docs
+test-tools: shell-tools
+shell-tools:
+	$(call apt_missing,zsh=zsh fish=fish groff=groff-base)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 
+from ocipy.command_examples import EXAMPLES
 from ocipy.errors import OcipyError, UsageError
 from ocipy.options import COMMANDS, FLAG, GLOBAL_OPTIONS, HELP, TEXTS, find_command
 from ocipy.sys.fd import print_text
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from ocipy.options import Command, Option
     from ocipy.request import Request
 
-_ABOUT = """\
+ABOUT = """\
 ocipy - an OCI container runtime that explains itself
 
 Runs a bundle: a directory with a config.json, as the Open Container Initiative specifies it, and a
@@ -26,7 +27,8 @@ root file system. Docker, podman and containerd can use it in runc's place.
   ocipy run <container-id>
 """
 
-_MORE = {
+# What there is to know of a command beside its options.
+MORE = {
     "kill": "The signal is a name or a number; without one it is SIGTERM.",
     "delete": "A container that was created and never started is deleted without --force as well.",
     "create": "The container waits for 'ocipy start'.",
@@ -41,50 +43,6 @@ _MORE = {
     "ps": "ps options are those of ps(1); without any, -ef.",
 }
 
-
-_EXAMPLES = {
-    "run": (
-        "ocipy run web",
-        "ocipy run --trace web.json web",
-        "ocipy run --record-seccomp profile.json web",
-    ),
-    "create": ("ocipy create --bundle /srv/web web && ocipy start web",),
-    "exec": ("ocipy exec web ps", "ocipy exec --tty --user app web sh"),
-    "kill": ("ocipy kill web", "ocipy kill web KILL"),
-    "delete": ("ocipy delete web", "ocipy delete --force web"),
-    "state": ("ocipy state web",),
-    "list": ("ocipy list", "ocipy list --quiet"),
-    "update": ("ocipy update --memory 512M --pids-limit 200 web",),
-    "spec": ("ocipy spec --bundle bundle", "ocipy spec --rootless"),
-    "wait": ("ocipy wait web", "ocipy wait --format json --timeout 30s web"),
-    "events": (
-        "ocipy events --stats web",
-        "ocipy events --lifecycle web",
-        "ocipy events --lifecycle",
-    ),
-    "plan": (
-        "ocipy plan",
-        "ocipy plan --bundle a --diff b",
-        "ocipy plan --format json | jq '.[].calls'",
-    ),
-    "validate": ("ocipy validate --bundle bundle", "ocipy validate --strict"),
-    "doctor": ("ocipy doctor", "ocipy doctor --bundle bundle", "ocipy doctor --format json"),
-    "audit": (
-        "ocipy audit --bundle bundle",
-        "ocipy audit web",
-        "ocipy audit --format sarif >audit.sarif",
-    ),
-    "inspect": (
-        "ocipy inspect web | jq .process.namespaces",
-        "ocipy inspect --verify web",
-        "ocipy inspect --host --format text web",
-    ),
-    "trace": (
-        "ocipy run --trace web.json web; ocipy trace web.json",
-        "ocipy trace --format svg web.json >web.svg",
-    ),
-    "help": ("ocipy help run", "ocipy help E301", "ocipy help errors"),
-}
 
 
 def print_help(request: Request) -> int:
@@ -118,7 +76,7 @@ def is_available(name: str) -> bool:
 
 def _overview() -> str:
     lines = [
-        _ABOUT,
+        ABOUT,
         "Usage: ocipy [global options] <command> [options] [arguments]",
         "",
         "Commands:",
@@ -137,26 +95,31 @@ def _command_help(command: Command) -> str:
     options = " [options]" if command.options else ""
     lines = [f"ocipy {command.name} - {command.summary}", ""]
     lines += [f"Usage: ocipy [global options] {command.name}{options} {command.arguments}".rstrip()]
-    more = _MORE.get(command.name)
+    more = MORE.get(command.name)
     lines += ["", more] if more else []
     lines += ["", "Options:"]
     lines += _option_lines((*command.options, HELP))
-    if examples := _EXAMPLES.get(command.name):
-        lines += ["", "Examples:", *(f"  {example}" for example in examples)]
+    examples = EXAMPLES.get(command.name, ())
+    lines += ["", "Examples:"] if examples else []
+    lines += [line for what, typed in examples for line in (f"  # {what}", f"  {typed}")]
     return "\n".join(lines) + "\n"
 
 
 def _option_lines(options: Iterable[Option]) -> list[str]:
-    return _columns((_forms(option), _text(option)) for option in options if not option.hidden)
+    return _columns(
+        (option_forms(option), option_text(option)) for option in options if not option.hidden
+    )
 
 
-def _forms(option: Option) -> str:
+def option_forms(option: Option) -> str:
+    """Return how an option is written: "--bundle DIR, -b DIR"."""
     value = "" if option.kind == FLAG else f" {option.metavar}"
     short = f", -{option.short}{value}" if option.short else ""
     return f"--{option.name}{value}{short}"
 
 
-def _text(option: Option) -> str:
+def option_text(option: Option) -> str:
+    """Return what an option does, with its default."""
     text = option.text
     if option.default is not None:
         text += f" (default: {option.default})"

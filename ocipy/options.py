@@ -249,6 +249,8 @@ COMMANDS = (
         Option("tcp-close", FLAG, "", "close restored TCP connections"),
         Option("lsm-profile", TEXT, "TYPE:NAME", "restore with this LSM profile"),
         Option("lsm-mount-context", TEXT, "CONTEXT", "restore with this LSM mount context"))),
+    Command("completion", "print the completion script of a shell", "bash|zsh|fish", 1, -1,
+            options_first=True),
     Command("help", "show help for ocipy, for a command, or for an error code",
             "[command | code | errors]", 0, 1),
 )  # fmt: skip

@@ -95,7 +95,13 @@ ANYWHERE = {
     "ocipy.sys",
     "ocipy.timestamp",
 }
-COMMAND_LINE = {"ocipy.arguments", "ocipy.error_codes", "ocipy.help", "ocipy.options"}
+COMMAND_LINE = {
+    "ocipy.arguments",
+    "ocipy.error_codes",
+    "ocipy.command_examples",
+    "ocipy.help",
+    "ocipy.options",
+}
 STAGES = {f"ocipy.{stage}" for stage in "bundle schema config host plan cgroup spawn state".split()}
 
 # Which others a package or module may import, beside itself and ANYWHERE, in the order in which a
@@ -122,11 +128,12 @@ MAY_IMPORT = {
     "ocipy.state": {"ocipy.config", "ocipy.host", "ocipy.cgroup", "ocipy.spawn"},
     # Reads all of it, and is read by commands and the library alone.
     "ocipy.observe": STAGES,
-    "ocipy.commands": STAGES | {"ocipy.observe", "ocipy._generated_build"},
+    "ocipy.commands": STAGES | {"ocipy.observe", "ocipy.shell_words", "ocipy._generated_build"},
     # Objects around the functions of the commands; the option table has their defaults.
     "ocipy.library": STAGES | {"ocipy.observe", "ocipy.commands", "ocipy.options"},
     "ocipy.cli": {*COMMAND_LINE, "ocipy.commands", "ocipy.observe.metrics"},
     "ocipy.__main__": {"ocipy.cli"},
+    "ocipy.shell_words": COMMAND_LINE,
 }
 # A plan is a pure function: no planner has a way to reach a file, the clock or the kernel. That
 # holds for all that planners import as well; but errors.py needs os to name an errno.

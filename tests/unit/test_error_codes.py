@@ -62,19 +62,5 @@ def test_an_error_names_its_code(capfd: pytest.CaptureFixture[str]) -> None:
 def test_help_has_examples(command: str, capfd: pytest.CaptureFixture[str]) -> None:
     assert run_command_line([command, "--help"]) == 0
     out = capfd.readouterr().out
-    assert f"Examples:\n  ocipy {command}" in out or "Examples:\n  ocipy run" in out
-
-
-def test_examples_can_be_understood() -> None:
-    """Each example is a command line that the parser takes."""
-    import shlex
-
-    from ocipy.arguments import parse_command, parse_globals
-    from ocipy.help import _EXAMPLES
-
-    for examples in _EXAMPLES.values():
-        for example in examples:
-            for part in example.replace("&&", ";").replace("|", ";").replace(">", ";>").split(";"):
-                words = shlex.split(part)
-                if words[:1] == ["ocipy"]:
-                    parse_command(*parse_globals(words[1:]))
+    assert "Examples:\n  # " in out
+    assert f"  ocipy {command}" in out
