@@ -58,6 +58,7 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("as a table", "ocipy list"),
         ("the ones that run", "ocipy list -f json | jq -r '.[] | select(.status==\"running\").id'"),
     ),
+    "metrics": (("for Prometheus to read", "ocipy metrics"),),
     "pause": (("until 'ocipy resume'", "ocipy pause demo"),),
     "plan": (
         ("of the bundle in this directory", "ocipy plan"),
