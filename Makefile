@@ -153,14 +153,12 @@ venv-package:
 demo-tools:
 	$(call apt_missing,/bin/busybox=busybox-static)
 
-# The clients of tests/clients, runc and crun to compare with, the virtual machine; the shells that
-# completion is for, and what checks man pages.
+# The clients of tests/clients, runc and crun to compare with, and the virtual machine.
 CLIENTS := dockerd=docker.io containerd=containerd podman=podman conmon=conmon runc=runc crun=crun \
 	/usr/lib/podman/netavark=netavark /usr/lib/podman/aardvark-dns=aardvark-dns \
 	catatonit=catatonit /usr/lib/cni/bridge=containernetworking-plugins umoci=umoci skopeo=skopeo \
 	buildah=buildah iptables=iptables nft=nftables ip=iproute2 jq=jq newuidmap=uidmap ps=procps \
-	strace=strace \
-	linux.uml=user-mode-linux insmod=kmod /lib/systemd/systemd=systemd dbus-daemon=dbus \
+	strace=strace linux.uml=user-mode-linux insmod=kmod /lib/systemd/systemd=systemd dbus-daemon=dbus \
 	/usr/share/doc/libpam-systemd=libpam-systemd /usr/share/doc/dbus-user-session=dbus-user-session
 
 test-tools: demo-tools
@@ -174,3 +172,9 @@ COMMA := ,
 test-tools: shell-tools
 shell-tools:
 	$(call apt_missing,zsh=zsh fish=fish groff=groff-base)
+
+man: build-tools ## the man pages, into build/man; `pip install .` installs them
+	@$(VENV)/bin/python manual/man_pages.py build/man && ls build/man
+
+docs: build test-tools ## the site, into build/site, without a warning and without the network
+	@$(IN_VENV) NO_MKDOCS_2_WARNING=1 mkdocs build --strict --quiet && echo build/site/index.html

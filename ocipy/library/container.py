@@ -93,10 +93,14 @@ class Container:
                 container's record, which goes when it is deleted, stands for the bundle.
             id: its name; without one it gets a random one.
             root: the state root; `/run/ocipy` by default.
-            stdin, stdout, stderr: as for subprocess: PIPE, DEVNULL, a file, a descriptor, None for
-                our own; STDOUT sends stderr there, too. Not used with process.terminal.
+            stdin: as for subprocess: PIPE, DEVNULL, a file, a descriptor, or None for our own; not
+                used where process.terminal asks for a terminal.
+            stdout: likewise.
+            stderr: likewise; STDOUT sends it where stdout goes.
             console_socket: where the terminal goes, if process.terminal asks for one.
-            no_pivot, no_new_keyring, cgroup_manager: as the options of `ocipy create`.
+            no_pivot: as the option of `ocipy create`.
+            no_new_keyring: as the option of `ocipy create`.
+            cgroup_manager: as the global option.
 
         Raises:
             ConfigError: the config is not acceptable, or this host cannot do it.
@@ -330,7 +334,7 @@ def run(
         output_limit: bytes of stdout, and of stderr, after which it is killed as well.
 
     Raises:
-        ConfigError, OcipyError: as Container.create() and start(); nothing is left of it.
+        OcipyError: as Container.create() and start(); nothing is left of it.
         TypeError: `input` is neither bytes nor str.
     """
     data = input_bytes(input)
