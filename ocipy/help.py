@@ -44,7 +44,6 @@ MORE = {
 }
 
 
-
 def print_help(request: Request) -> int:
     """Print help for ocipy, or for a command; return the exit status.
 

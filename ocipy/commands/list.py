@@ -30,6 +30,11 @@ def run(request: Request) -> int:
     if request.text("format") == "json":
         # runc prints a nil slice.
         print_text((dumps(states) if states else "null") + "\n")
+    elif os.isatty(1):
+        from ocipy.observe.terminal import print_table
+
+        rows = [[str(state[name]) for name in _COLUMNS] for state in states]
+        print_table([name.upper() for name in _COLUMNS], rows)
     else:
         print_text(_table(states))
     return 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from ocipy import log
 from ocipy.bundle import open_bundle
 from ocipy.errors import UsageError
@@ -36,9 +38,22 @@ def run(request: Request) -> int:
         print_text("".join(f"{line}\n" for line in plan_difference(plan, other)))
     elif output_format == "json":
         print_text(dumps(plan_to_json(plan), 2) + "\n")
+    elif os.isatty(1):
+        _print_table(plan)
     else:
         print_text(plan_to_text(plan, with_calls=True))
     return 0
+
+
+def _print_table(plan: list[Step]) -> None:
+    """Print for people: a row for each step, as wide as the terminal is."""
+    from ocipy.observe.terminal import print_table
+
+    rows = [
+        [str(index), step.place, step.describe(), step.source, ", ".join(step.calls)]
+        for index, step in enumerate(plan)
+    ]
+    print_table(["", "where", "step", "asked for by", "system calls"], rows)
 
 
 def _open_other(path: str, strict: bool) -> Bundle:

@@ -42,10 +42,18 @@ def test_both_languages_have_the_same_commands() -> None:
 @pytest.mark.requires(
     "time-namespaces", "user-namespaces", "veth", "program:gcc", "program:nsenter", "program:ip"
 )
-def test_the_commands_do_what_the_page_says(runtime: Runtime, directory: str) -> None:
+def test_the_commands_of_the_tour(runtime: Runtime, directory: str) -> None:
+    do_as_the_page_says(PAGES[0], runtime, directory)
+
+
+def test_the_commands_of_the_quick_start(runtime: Runtime, directory: str) -> None:
+    do_as_the_page_says(Path(REPOSITORY, "docs", "quick-start.md"), runtime, directory)
+
+
+def do_as_the_page_says(page: Path, runtime: Runtime, directory: str) -> None:
     if not runtime.is_ocipy:
-        pytest.skip("the tour ends with ocipy")
-    found = blocks(PAGES[0])
+        pytest.skip("the page is about ocipy")
+    found = blocks(page)
     # One shell for all, as for somebody who types along; a line in between says where it is.
     script = "cd work; set -u\n" + "".join(
         f"echo '@@ {number}'\n{text}" for number, (kind, text) in enumerate(found) if kind == "sh"
@@ -73,9 +81,8 @@ def test_the_commands_do_what_the_page_says(runtime: Runtime, directory: str) ->
     said = dict(re.findall(r"^@@ (\d+)\n(.*?)(?=^@@ |\Z)", done.stdout, re.DOTALL | re.MULTILINE))
     for number, (kind, text) in enumerate(found):
         if kind == "sh":
-            expected = found[number + 1][1] if found[number + 1 : number + 2] else ""
-            if found[number + 1 : number + 2] and found[number + 1][0] != "text":
-                expected = ""
+            after = found[number + 1] if number + 1 < len(found) else ("", "")
+            expected = after[1] if after[0] == "text" else ""
             output = "".join(f"{line.rstrip()}\n" for line in said[str(number)].splitlines())
             assert as_pattern(expected).fullmatch(output), (
                 f"{text}\nprints\n{output}\nand not\n{expected}"
