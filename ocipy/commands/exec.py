@@ -30,6 +30,10 @@ if TYPE_CHECKING:
     from ocipy.request import Request
 
 
+# Ended by SIGSYS, which a seccomp profile sends: without and with a core dump.
+_SIGSYS = (31, 31 | 0x80)
+
+
 def run(request: Request) -> int:
     """Return the exit status of the process, 128+n for signal n; 0 with --detach."""
     if request.flag("detach") and not request.given("record-seccomp"):
@@ -48,6 +52,10 @@ def run(request: Request) -> int:
     wait_status = wait_in_foreground(launch, signals[0])
     if recorder is not None:
         recorder.finish()
+    if wait_status in _SIGSYS:
+        from ocipy.observe.seccomp_log import explain
+
+        log.warning(explain(wait_status, launch.pid))
     return exit_status(wait_status)
 
 

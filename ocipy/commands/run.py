@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from ocipy.request import Request
     from ocipy.spawn.container import Container
 
-_SIGSYS = 31
+# Wait statuses: ended by it, with a core dump, and as a shell reports its child's.
+_SIGSYS = (31, 31 | 0x80, (128 + 31) << 8)
 
 
 def run(request: Request) -> int:
@@ -70,10 +71,10 @@ def run(request: Request) -> int:
     wait_status = wait_in_foreground(container.launch, signals, notify)
     if recorder is not None:
         recorder.finish()
-    if os.WIFSIGNALED(wait_status) and os.WTERMSIG(wait_status) == _SIGSYS:
-        from ocipy.observe.seccomp_log import explain_death
+    if wait_status in _SIGSYS and "seccomp" in container.bundle.config.get("linux", {}):
+        from ocipy.observe.seccomp_log import explain
 
-        log.warning(explain_death(container.launch.pid))
+        log.warning(explain(wait_status, container.launch.pid))
     if request.flag("keep"):
         _record_exit(container, wait_status)
     else:

@@ -16,6 +16,20 @@ _AUDIT_SECCOMP = "type=1326"
 _HINT = "'ocipy run --record-seccomp FILE' finds out what the program needs"
 
 
+# A shell's word for a child that SIGSYS has ended.
+_CHILD_KILLED = 128 + 31
+
+
+def explain(wait_status: int, pid: int) -> str:
+    """Return a sentence about a process that SIGSYS has ended, or a shell after such a child."""
+    if os.WIFSIGNALED(wait_status):
+        return explain_death(pid)
+    return (
+        f"exit status {_CHILD_KILLED} is that of a shell whose child was ended for a system call "
+        f"that the seccomp profile forbids: {_HINT}"
+    )
+
+
 def explain_death(pid: int) -> str:
     """Return a sentence about a process that SIGSYS has ended, its system call in it if known."""
     record = _last_record(pid)

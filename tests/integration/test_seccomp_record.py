@@ -184,6 +184,14 @@ def test_a_death_by_seccomp_is_explained(container: Container, call_program: Pat
     # With an audit daemon, or a kernel without audit, the kernel's log does not say which.
     assert "for the system call personality" in call.message or "does not say which" in call.message
     assert "--record-seccomp" in call.message
+    container.script("/bin/call personality 0; exit $?")
+    call = container.run(check=False)
+    assert call.status == 128 + 31
+    assert "a shell whose child was ended" in call.message
+    container.up()
+    call = container.exec("/bin/call", "personality", "0", check=False)
+    assert call.status == 128 + 31
+    assert "--record-seccomp" in call.message
 
 
 def test_nothing_of_it_is_loaded_without_the_option() -> None:
