@@ -7,8 +7,6 @@ import os
 import select
 
 from ocipy.errors import StateError
-from ocipy.spawn import sync
-from ocipy.spawn.failure import init_died, step_failure
 from ocipy.state.process import died_as_init, open_process
 from ocipy.state.store import REPORT_FIFO, START_FIFO
 
@@ -16,6 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ocipy.config._generated_types import Config
     from ocipy.errors import OcipyError
+    from ocipy.spawn.sync import Message
     from ocipy.state.record import StateRecord
     from ocipy.state.store import ContainerDir
 
@@ -65,27 +64,32 @@ def _hear(fifo: int, pidfd: int, record: StateRecord, config: Config) -> None:
     poll.register(pidfd, select.POLLIN)
     while True:
         ready = dict(poll.poll())
-        if fifo in ready:
-            data = os.read(fifo, sync.MESSAGE_SIZE)
-            if not data:
-                status = died_as_init(record["pid"])
-                if status is not None:
-                    raise init_died(status)
-                return
-            message = sync.Message(data)
-            if message.kind == sync.MESSAGE_FAILED:
+        if ready.get(fifo, 0) & select.POLLIN:
+            # What it takes to understand a message is not imported for the end of file.
+            from ocipy.spawn.sync import MESSAGE_FAILED, MESSAGE_SIZE, Message
+
+            message = Message(os.read(fifo, MESSAGE_SIZE))
+            if message.kind == MESSAGE_FAILED:
                 raise _failure(message, record, config)
+        elif fifo in ready:
+            status = died_as_init(record["pid"])
+            if status is not None:
+                from ocipy.spawn.failure import init_died
+
+                raise init_died(status)
+            return
         elif pidfd in ready:
             raise StateError("cannot start a container that has stopped")
 
 
-def _failure(message: sync.Message, record: StateRecord, config: Config) -> OcipyError:
+def _failure(message: Message, record: StateRecord, config: Config) -> OcipyError:
     """Word a failure by the steps after `start`, planned again from what create was given."""
     from ocipy.host.probe import probe_host
     from ocipy.plan.capabilities import plan_capabilities
     from ocipy.plan.create import plan_start
     from ocipy.plan.request import CreateRequest
     from ocipy.plan.seccomp import plan_seccomp
+    from ocipy.spawn.failure import step_failure
 
     host = probe_host()
     request = CreateRequest(record["id"], bundle=record["bundle"], rootfs=record["rootfs"])

@@ -52,7 +52,9 @@ def kill_processes(record: StateRecord) -> None:
                 process.send_signal(SIGKILL)
             except ProcessLookupError:
                 pass  # ended and reaped by its parent, which is what we want
-        _kill_cgroup(record)
+        if process is not None or not _made_all_cgroups(record):
+            _kill_cgroup(record)
+        # Else nothing is left in there, mostly; and if there is, its removal finds and kills it.
         if process is not None and not process.wait(_WAIT_SECONDS):
             raise _still_running(process.pid, record)
     finally:
@@ -73,6 +75,11 @@ def _still_running(pid: int, record: StateRecord) -> StateError:
     )
 
 
+def _made_all_cgroups(record: StateRecord) -> bool:
+    cgroup = record.get("cgroup")
+    return cgroup is None or set(cgroup["paths"].values()) <= set(cgroup["made"])
+
+
 def _kill_cgroup(record: StateRecord) -> None:
     """Reach what the death of init does not: with a shared pid namespace, everything else."""
     cgroup = record.get("cgroup")
@@ -80,7 +87,7 @@ def _kill_cgroup(record: StateRecord) -> None:
         return
     # A cgroup that was there before us is found to be empty before init is cloned, or else create
     # fails: with no pid yet, those in it may be strangers.
-    if record["pid"] > 0 or set(cgroup["paths"].values()) <= set(cgroup["made"]):
+    if record["pid"] > 0 or _made_all_cgroups(record):
         from ocipy.cgroup.driver import open_cgroup
 
         open_cgroup(cgroup).kill()

@@ -192,8 +192,12 @@ def _table(modules: dict[str, Module], begin: int, *, development: bool) -> Tabl
 def _main_code(table: Table) -> bytes:
     code = _compile((HERE / "packed_main.py").read_text(), "ocipy/packed_main.py", "", {})
     consts = (marshal.dumps(table) if const == TABLE_MARK else const for const in code.co_consts)
+    code = code.replace(co_consts=tuple(consts))
+    # Of a large file the interpreter reads the code byte by byte, but bytes at once.
+    outer = compile("import marshal; exec(marshal.loads(b'@CODE@'))", "ocipy/_pack.py", "exec")
+    consts = (marshal.dumps(code) if const == b"@CODE@" else const for const in outer.co_consts)
     header = importlib.util.MAGIC_NUMBER + bytes(12)
-    return header + marshal.dumps(code.replace(co_consts=tuple(consts)))
+    return header + marshal.dumps(outer.replace(co_consts=tuple(consts)))
 
 
 def main() -> None:
