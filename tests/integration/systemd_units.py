@@ -40,13 +40,18 @@ def is_loaded(unit: str) -> bool:
     return show(unit, "LoadState")["LoadState"] == "loaded"
 
 
+def cgroup_of(pid: int) -> str:
+    """Return the directory of the cgroup that a process is in."""
+    with open(f"/proc/{pid}/cgroup", encoding="utf-8") as file:
+        return f"/sys/fs/cgroup{file.read().strip().removeprefix('0::')}"
+
+
 def scope_of(pid: int) -> tuple[str, str]:
     """Return the scope that a process is in, and the directory of the scope's cgroup."""
-    with open(f"/proc/{pid}/cgroup", encoding="utf-8") as file:
-        path = file.read().strip().removeprefix("0::")
+    path = cgroup_of(pid)
     if not path.endswith(".scope"):
         path = os.path.dirname(path)  # crun makes a cgroup below it for the container
-    return os.path.basename(path), f"/sys/fs/cgroup{path}"
+    return os.path.basename(path), path
 
 
 def values(directory: str) -> dict[str, str]:
