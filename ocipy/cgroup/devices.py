@@ -10,7 +10,7 @@ and the kernel ignores it without a word, so it is an error here.
 
 from __future__ import annotations
 
-from ocipy.errors import ConfigError, UnsupportedError
+from ocipy.errors import UnsupportedError
 from ocipy.plan import _generated_steps as steps
 
 TYPE_CHECKING = False
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 # include/uapi/linux/bpf.h: BPF_DEVCG_ACC_MKNOD, _READ, _WRITE.
 _ACCESS = {"r": 2, "w": 4, "m": 1}
 ALL_ACCESS = 7
-_NUMBER_MAX = 0xFFFFFFFF
 ANY = -1
 
 # runc's list: mknod of any device, the devices of Spec (config-linux.md#default-devices), pseudo
@@ -74,7 +73,6 @@ def plan_devices(rules: Sequence[DeviceRule], homes: Homes, at: str) -> list[Ste
     """Return the step that lets the container use the devices of `rules` and the standard ones.
 
     Raises:
-        ConfigError: an entry without access, or with a number that no device has.
         UnsupportedError: v1 cannot express it, or there is nothing that could restrict devices.
     """
     source = f"{at}/devices"
@@ -108,18 +106,11 @@ def parse_rules(rules: Sequence[DeviceRule], source: str) -> list[Rule]:
     """Return the entries, which ocipy.config.resources has checked, and the standard ones."""
     checked = []
     for i, rule in enumerate(rules):
-        at = f"{source}/{i}"
-        kind, letters = rule.get("type", "") or "a", rule.get("access", "")
-        if not letters:
-            raise ConfigError(at, "a device rule needs access: some of 'r', 'w' and 'm'")
         access = 0
-        for letter in letters:
+        for letter in rule["access"]:
             access |= _ACCESS[letter]
-        major, minor = rule.get("major", ANY), rule.get("minor", ANY)
-        for field, number in (("major", major), ("minor", minor)):
-            if number > _NUMBER_MAX:
-                raise ConfigError(f"{at}/{field}", f"not a device number: {number}")
-        checked.append(Rule(rule["allow"], kind, major, minor, access, at))
+        kind, major, minor = rule.get("type", ""), rule.get("major", ANY), rule.get("minor", ANY)
+        checked.append(Rule(rule["allow"], kind or "a", major, minor, access, f"{source}/{i}"))
     return [*checked, *(Rule(True, *standard) for standard in _STANDARD)]
 
 

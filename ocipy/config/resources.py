@@ -23,6 +23,9 @@ _THROTTLES = (
     "throttleWriteIOPSDevice",
 )
 
+# 32 bits of it reach a device filter: bpf_cgroup_dev_ctx in include/uapi/linux/bpf.h.
+_DEVICE_NUMBER_MAX = (1 << 32) - 1
+
 _PLAIN_LIST = "0123456789,- \n"
 
 # Old engines send an unsigned -1 where they do not mean to set the swappiness; runc takes it so.
@@ -36,13 +39,19 @@ def device_rules(resources: Resources, at: str) -> Iterator[Found]:
         if rule.get("type", "a") not in ("a", "b", "c", ""):
             yield ConfigError(f"{here}/type", f'"{rule["type"]}" is none of a, b, c')
         access = rule.get("access", "")
-        if access.strip("rwm"):
+        if not access:
+            # As runc: what a rule allows or denies is not left to a guess.
+            pointer = f"{here}/access" if "access" in rule else here
+            yield ConfigError(pointer, "a device rule needs access: some of 'r', 'w' and 'm'")
+        elif access.strip("rwm"):
             yield ConfigError(f"{here}/access", f'"{access}" has more in it than r, w and m')
         for key in ("major", "minor"):
             number: int = rule.get(key, 0)  # type: ignore[assignment]
             if number < -1:
                 problem = f"{number} is no device number, nor -1 for all"
                 yield ConfigError(f"{here}/{key}", problem)
+            elif number > _DEVICE_NUMBER_MAX:
+                yield ConfigError(f"{here}/{key}", f"{number} is no device number")
 
 
 def memory(resources: Resources, at: str) -> Iterator[Found]:

@@ -16,7 +16,7 @@ from ocipy.cgroup.devices import (
 )
 from ocipy.cgroup.facts import CgroupFacts
 from ocipy.cgroup.paths import Homes
-from ocipy.errors import ConfigError, UnsupportedError
+from ocipy.errors import UnsupportedError
 from ocipy.plan import _generated_steps as steps
 from tests.unit.cgroup.hosts import HYBRID, V1, V2, homes
 
@@ -97,21 +97,6 @@ def test_v1_cannot_punch_a_hole(rules: list[Any]) -> None:
     with pytest.raises(UnsupportedError, match="cgroup v1 cannot except 'c 10:229") as caught:
         listed(*rules)
     assert caught.value.pointer == f"/devices/{len(rules) - 1}"
-
-
-@pytest.mark.parametrize(
-    ("rule", "pointer"),
-    [
-        ({"allow": True}, "/devices/0"),
-        ({"allow": True, "access": ""}, "/devices/0"),
-        (FUSE | {"major": 1 << 32}, "/devices/0/major"),
-        (FUSE | {"minor": 1 << 40}, "/devices/0/minor"),
-    ],
-)
-def test_refused(rule: Any, pointer: str) -> None:
-    with pytest.raises(ConfigError) as caught:
-        parse_rules([rule], "/devices")
-    assert caught.value.pointer == pointer
 
 
 # -- devices.list to devices.list

@@ -19,9 +19,24 @@ NODE = {"major": 8, "minor": 0}
 @pytest.mark.parametrize(
     ("resources", "pointer", "sentence"),
     [
-        ({"devices": [{"allow": True, "type": "x"}]}, "/devices/0/type", "none of a, b, c"),
+        (
+            {"devices": [{"allow": True, "type": "x", "access": "r"}]},
+            "/devices/0/type",
+            "none of a, b, c",
+        ),
+        ({"devices": [{"allow": True, "type": "c"}]}, "/devices/0", "needs access"),
+        ({"devices": [{"allow": True, "access": ""}]}, "/devices/0/access", "needs access"),
         ({"devices": [{"allow": True, "access": "rx"}]}, "/devices/0/access", "more in it"),
-        ({"devices": [{"allow": True, "major": -2}]}, "/devices/0/major", "no device number"),
+        (
+            {"devices": [{"allow": True, "access": "r", "major": -2}]},
+            "/devices/0/major",
+            "no device number",
+        ),
+        (
+            {"devices": [{"allow": True, "access": "r", "minor": 2**32}]},
+            "/devices/0/minor",
+            "no device number",
+        ),
         ({"memory": {"limit": -2}}, "/memory/limit", "-2 is no number of bytes"),
         ({"memory": {"reservation": -5}}, "/memory/reservation", "-5 is no number of bytes"),
         ({"memory": {"limit": 10, "swap": 9}}, "/memory/swap", "less than memory alone"),
@@ -52,7 +67,12 @@ def test_resources_that_cannot_be(resources: Any, pointer: str, sentence: str) -
 @pytest.mark.parametrize(
     "resources",
     [
-        {"devices": [{"allow": False, "access": "rwm"}, {"allow": True, "type": "", "major": -1}]},
+        {
+            "devices": [
+                {"allow": False, "access": "rwm"},
+                {"allow": True, "type": "", "major": -1, "access": "m"},
+            ]
+        },
         {"memory": {"limit": -1, "swap": -1, "swappiness": 18446744073709551615}},
         {"memory": {"limit": 100, "swap": 0, "reservation": 0, "kernel": -1, "kernelTCP": 0}},
         {"cpu": {"quota": 0, "burst": 100, "shares": 0, "cpus": "", "idle": 1}},
