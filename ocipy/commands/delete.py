@@ -7,14 +7,13 @@ from ocipy.signals import SIGKILL, SIGTERM
 from ocipy.state import store
 from ocipy.state.destroy import destroy, kill_processes
 from ocipy.state.process import open_process
-from ocipy.state.record import read_record
+from ocipy.state.record import salvage_record
 from ocipy.state.status import CREATING, current_status, require_allowed
 from ocipy.state.store import ContainerBusyError, ContainerLock, ContainerNotFoundError, RecordError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ocipy.request import Request
-    from ocipy.state.record import StateRecord
     from ocipy.state.store import ContainerDir
 
 # How long a create or start may take to notice that its init was killed, and to clean up.
@@ -98,7 +97,7 @@ def _delete(lock: ContainerLock, *, force: bool) -> None:
         if not force:
             raise
         log.warning(f"{error}; removing what can be found")
-        found = _salvage(error.value)
+        found = salvage_record(error.value, directory.id)
         if found is None:
             store.remove(lock)
         else:
@@ -108,14 +107,3 @@ def _delete(lock: ContainerLock, *, force: bool) -> None:
         status = current_status(directory, record, lock_held=True)
         require_allowed("delete", status, directory.id)
     destroy(lock, record)
-
-
-def _salvage(value: object) -> StateRecord | None:
-    """Return a record that names process and cgroup, made of what a newer ocipy wrote, or None."""
-    if not isinstance(value, dict) or value.get("version") == 1:
-        return None
-    value["version"] = 1
-    try:
-        return read_record(value)
-    except ValueError:
-        return None

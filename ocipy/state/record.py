@@ -77,6 +77,17 @@ _REQUIRED: dict[str, type] = {
     "status": str,
     "created": str,
 }
+# What may be missing: an older ocipy did not write all of it.
+_OPTIONAL: dict[str, type] = {
+    "ocipyVersion": str,
+    "ociVersion": str,
+    "annotations": dict,
+    "owner": str,
+    "poststopDone": bool,
+    "noNewKeyring": bool,
+    "firstStartStep": int,
+}
+_PID_MAX = 1 << 22  # include/linux/threads.h: PID_MAX_LIMIT
 
 
 def new_record(
@@ -113,9 +124,9 @@ def read_record(value: object) -> StateRecord:
     """
     if not isinstance(value, dict):
         raise ValueError("it is not an object")
-    for name, kind in _REQUIRED.items():
-        if type(value.get(name)) is not kind:
-            raise ValueError(f"{name!r} is missing or has the wrong type")
+    wrong = _damaged_members(value) or [name for name in _REQUIRED if name not in value]
+    if wrong:
+        raise ValueError(f"{wrong[0]!r} is missing or has the wrong type")
     if value["version"] > RECORD_VERSION:
         raise ValueError(f"it was written by a newer ocipy ({value.get('ocipyVersion', '?')})")
     value.setdefault("ocipyVersion", "")
@@ -124,6 +135,85 @@ def read_record(value: object) -> StateRecord:
     value.setdefault("owner", "")
     record: StateRecord = value  # type: ignore[assignment]
     return record
+
+
+def salvage_record(value: object, container_id: str) -> StateRecord | None:
+    """Return what is sound of a record that read_record() refuses, enough to remove a container.
+
+    Whatever else is damaged, the process or the cgroup it names is worth to be found. None if it
+    names neither.
+    """
+    if not isinstance(value, dict):
+        return None
+    sound = {name: value[name] for name in value.keys() - set(_damaged_members(value))}
+    if not sound.get("cgroup") and not ("pid" in sound and "startTicks" in sound):
+        return None
+    found = new_record(container_id, bundle="", rootfs="", oci_version="", annotations={})
+    found.update(sound)  # type: ignore[typeddict-item]
+    found["version"], found["id"] = RECORD_VERSION, container_id
+    return found
+
+
+def _damaged_members(value: dict[str, object]) -> list[str]:
+    """Return the names of members that ocipy cannot have written like this."""
+    damaged = [
+        name
+        for kinds in (_REQUIRED, _OPTIONAL)
+        for name, kind in kinds.items()
+        if name in value and type(value[name]) is not kind
+    ]
+    if "pid" not in damaged and not 0 <= value.get("pid", 0) <= _PID_MAX:  # type: ignore[operator]
+        damaged.append("pid")
+    if "annotations" not in damaged:
+        annotations: dict[str, object] = value.get("annotations", {})  # type: ignore[assignment]
+        if not all(type(text) is str for text in annotations.values()):
+            damaged.append("annotations")
+    for name, is_sound in (("cgroup", _is_cgroup), ("resctrl", _is_resctrl), ("exit", _is_exit)):
+        if name in value and not is_sound(value[name]):
+            damaged.append(name)
+    return damaged
+
+
+def _is_cgroup(value: object) -> bool:
+    """Directories to remove are those of the container, and directories above them."""
+    if value is None:
+        return True
+    if not isinstance(value, dict) or not isinstance(value.get("paths"), dict):
+        return False
+    paths = value["paths"].values()
+    made = value.get("made")
+    return (
+        all(map(_is_path, paths))
+        and type(made) is list
+        and all(
+            _is_path(directory)
+            and any(path == directory or path.startswith(f"{directory}/") for path in paths)
+            for directory in made
+        )
+    )
+
+
+def _is_resctrl(value: object) -> bool:
+    made = value.get("made") if isinstance(value, dict) else None
+    return type(made) is list and all(map(_is_path, made))
+
+
+def _is_exit(value: object) -> bool:
+    return (
+        isinstance(value, dict)
+        and type(value.get("waitStatus")) is int
+        and type(value.get("oomKilled")) is bool
+    )
+
+
+def _is_path(path: object) -> bool:
+    """Is it absolute, and does it lead below the root without detours?"""
+    return (
+        type(path) is str
+        and path[:1] == "/"
+        and "\0" not in path
+        and not {"", ".", ".."} & set(path.split("/")[1:])
+    )
 
 
 def oci_state(record: StateRecord, status: str, pid: int) -> dict[str, object]:

@@ -373,7 +373,11 @@ def load_record(directory: ContainerDir) -> StateRecord:
     """
     value: Json = None
     try:
-        value = loads(_read(directory, RECORD))
+        text = _read(directory, RECORD)
+        if "\\ud" in text or "\\uD" in text:
+            # Half of a surrogate pair cannot be printed. We write characters as they are.
+            raise ValueError("it has escapes that ocipy does not write")
+        value = loads(text)
         return read_record(value)
     except FileNotFoundError:
         raise ContainerNotFoundError(f"{NOT_FOUND}: {directory.id}") from None

@@ -7,13 +7,14 @@ import subprocess
 import sys
 import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from ocipy.errors import StateError
 from ocipy.json_text import dumps
 from ocipy.state import store
+from ocipy.state.record import salvage_record
 from ocipy.state.store import (
     ContainerBusyError,
     ContainerLock,
@@ -229,6 +230,7 @@ def test_a_writer_killed_at_any_moment_leaves_a_whole_record(root: str) -> None:
         (b'{"version": true}', "'version' is missing or has the wrong type"),
         (b'{"version": 1, "version": 1}', "stands there twice"),
         (b"\xff\xfe", "cannot read"),
+        (b'{"bundle": "\\ud800"}', "escapes that ocipy does not write"),
     ],
 )
 def test_damaged_records(root: str, text: bytes, problem: str) -> None:
@@ -256,6 +258,47 @@ def test_records_of_other_versions(root: str) -> None:
         del record[name]
     write()
     assert store.load_record(store.find(root, "c1"))["annotations"] == {}
+
+
+CGROUP = {"driver": "cgroupfs", "paths": {"": "/sys/fs/cgroup/c1"}, "made": ["/sys/fs/cgroup/c1"]}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("pid", -1),
+        ("pid", 1 << 70),
+        ("annotations", {"a": 1}),
+        ("owner", None),
+        ("firstStartStep", "1"),
+        ("cgroup", True),
+        ("cgroup", {}),
+        ("cgroup", CGROUP | {"paths": {"": 1}}),
+        ("cgroup", CGROUP | {"paths": {"": "/"}, "made": []}),
+        ("cgroup", CGROUP | {"paths": {"": "relative"}, "made": []}),
+        ("cgroup", CGROUP | {"paths": {"": "/sys/fs/cgroup/x/../.."}, "made": []}),
+        # Directories that are not the container's would be removed.
+        ("cgroup", CGROUP | {"made": ["/etc"]}),
+        ("cgroup", {"driver": "cgroupfs", "paths": {"": "/sys/fs/cgroup/c1"}}),
+        ("resctrl", {"made": "/sys/fs/resctrl/c1"}),
+        ("exit", {"waitStatus": "0", "oomKilled": False}),
+    ],
+)
+def test_members_that_ocipy_cannot_have_written(root: str, name: str, value: object) -> None:
+    record = dict(make_container(root)) | {"cgroup": CGROUP, "pid": 42, "startTicks": 1}
+    with open(f"{root}/c1/state.json", "w", encoding="utf-8") as file:
+        file.write(dumps(record | {name: value}))
+    with pytest.raises(RecordError, match=f"'{name}' is missing or has the wrong type") as caught:
+        store.load_record(store.find(root, "c1"))
+    # What is sound of it is what delete --force goes by.
+    found: Any = salvage_record(caught.value.value, "c1")
+    assert found["cgroup" if name != "cgroup" else "pid"] == (CGROUP if name != "cgroup" else 42)
+    assert found.get(name) != value
+
+
+def test_nothing_to_salvage() -> None:
+    for value in (None, [], {}, {"pid": 3}, {"pid": "3", "startTicks": 4}, {"cgroup": {}}):
+        assert salvage_record(value, "c1") is None
 
 
 def test_a_missing_config(root: str) -> None:
