@@ -14,8 +14,8 @@ OCIPY ?= $(CURDIR)/build/ocipy
 BENCH_ARGS ?=
 PYTEST_ARGS ?=
 
-.PHONY: build demo shell test test-vm test-clusters test-sanitized bench-clusters attacks fuzz faults lint bench clean distclean locked-build
-.PHONY: build-tools demo-tools test-tools
+.PHONY: build demo shell test test-vm test-clusters test-sanitized bench-clusters attacks faults fuzz property soak
+.PHONY: lint bench clean distclean locked-build build-tools demo-tools test-tools fuzz-tools
 
 build: ## the launcher build/ocipy, which runs the package in this tree; the shim and init in the tree
 	@mkdir -p .make && flock .make/lock $(MAKE) locked-build
@@ -49,8 +49,27 @@ attacks: build test-tools ## what hostile images and containers try, ATTACK_ITER
 	status=$$?; echo "attempts:"; sort -k 2 .make/attacks; exit $$status
 
 FUZZ_SECONDS ?= 300
-fuzz: build test-tools ## the reader of plans with damaged plans, FUZZ_SECONDS (300) long
-	@OCIPY_FUZZ_SECONDS=$(FUZZ_SECONDS) $(VENV)/bin/pytest --quiet tests/native/test_plan_reader.py
+FUZZ ?= init launcher shim config state
+fuzz: build test-tools fuzz-tools ## init, launcher, shim, config.json and state.json, FUZZ_SECONDS (300) each
+	@tests/fuzz/run.sh $(VENV)/bin/python $(FUZZ_SECONDS) $(FUZZ)
+
+PROPERTY_SEED ?= 1
+PROPERTY_VALIDATIONS ?= 3500
+PROPERTY_RUNS ?= 700
+PROPERTY_REFUSALS ?= 300
+PROPERTY_HISTORIES ?= 150
+property: build test-tools ## generated configurations and histories, by PROPERTY_SEED and sizes, an hour
+	@PROPERTY_SEED=$(PROPERTY_SEED) PROPERTY_VALIDATIONS=$(PROPERTY_VALIDATIONS) \
+		PROPERTY_RUNS=$(PROPERTY_RUNS) PROPERTY_REFUSALS=$(PROPERTY_REFUSALS) \
+		PROPERTY_HISTORIES=$(PROPERTY_HISTORIES) $(VENV)/bin/pytest --quiet tests/property $(PYTEST_ARGS)
+
+SOAK_LIVES ?= 10000
+SOAK_PARALLEL ?= 8
+SOAK_ALIVE ?= 500
+SOAK_STORMS ?= 40
+soak: build test-tools ## SOAK_LIVES containers, SOAK_ALIVE at once, ocipy killed all the time; an hour
+	@$(VENV)/bin/python -m tests.soak.soak --lives $(SOAK_LIVES) --parallel $(SOAK_PARALLEL) \
+		--alive $(SOAK_ALIVE) --storms $(SOAK_STORMS)
 
 # FAULTS_PART=2/8 is the second of eight parts; the parts may run at the same time.
 FAULTS_PART ?= 1/1
@@ -164,6 +183,10 @@ CLIENTS := dockerd=docker.io containerd=containerd podman=podman conmon=conmon r
 test-tools: demo-tools
 	$(call apt_missing,$(CLIENTS))
 	$(call pip_missing,.make/pip-test,sum(p["project"]["optional-dependencies"].values()$(COMMA) []))
+
+fuzz-tools:
+	$(call apt_missing,clang=clang /usr/lib/llvm-14/lib/clang/14.0.6/lib/linux=libclang-rt-14-dev)
+	@$(VENV)/bin/python -c 'import atheris' 2>/dev/null || $(VENV)/bin/pip install -qq --disable-pip-version-check atheris
 
 COMMA := ,
 

@@ -86,6 +86,8 @@ def compile_harness(name: str, directory: Path, compiler: str = "gcc") -> Path:
         command += [f"-fsanitize={SANITIZERS}", "-fno-sanitize-recover=all", HERE / "replay.c"]
     else:
         command += [f"-fsanitize=fuzzer,{SANITIZERS}", "-fno-sanitize-recover=all"]
+        # As gcc says it: the shim then clones with a plain system call.
+        command.append("-D__SANITIZE_ADDRESS__")
     if name == "init":
         stubs = directory / "stub_operations.c"
         table = tomllib.loads((NATIVE / "operations.toml").read_text())

@@ -84,6 +84,14 @@ static int fuzz_dup2(int from, int to)
 	return from < 0 ? from : to;
 }
 
+static int fuzz_sigprocmask(int how, const sigset_t *set, sigset_t *before)
+{
+	(void)set;
+	if (before)
+		sigemptyset(before);
+	return how;
+}
+
 static int fuzz_fcntl(int fd, ...)
 {
 	return fd;
@@ -106,7 +114,7 @@ static int fuzz_prctl(int option, ...)
 #define dup2 fuzz_dup2
 #define setpgid(pid, group) (void)0
 #define signal(number, handler) (void)0
-#define sigprocmask(...) (void)0
+#define sigprocmask fuzz_sigprocmask
 #define prctl fuzz_prctl
 #define fcntl fuzz_fcntl
 #include "shim.c"
@@ -119,6 +127,7 @@ static void spawn(uint8_t extra, char *text, size_t size)
 	int count = split_words(text, size, words, WORDS_MAX), split = count ? extra % count : 0, pidfd;
 	char *path = count ? words[0] : text;
 	int inherited[WORDS_MAX];
+	const int stdio[] = { 0, extra, 2 };
 
 	if (setjmp(ended))
 		return;
@@ -126,7 +135,7 @@ static void spawn(uint8_t extra, char *text, size_t size)
 		for (int i = 0; i < count; i++)
 			inherited[i] = atoi(words[i]);
 		ocipy_spawn_init(3, atoi(path), extra - 3, CLONE_NEWUSER * (uint64_t)(extra % 4 == 1), 3,
-				 inherited, (size_t)count, &pidfd);
+				 inherited, (size_t)count, stdio, &pidfd);
 	} else {
 		char **env = count ? words + split : none;
 

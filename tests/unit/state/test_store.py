@@ -297,7 +297,8 @@ def test_members_that_ocipy_cannot_have_written(root: str, name: str, value: obj
 
 
 def test_nothing_to_salvage() -> None:
-    for value in (None, [], {}, {"pid": 3}, {"pid": "3", "startTicks": 4}, {"cgroup": {}}):
+    values: list[Any] = [None, [], {}, {"pid": 3}, {"pid": "3", "startTicks": 4}, {"cgroup": {}}]
+    for value in values:
         assert salvage_record(value, "c1") is None
 
 
