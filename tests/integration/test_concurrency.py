@@ -12,11 +12,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from ocipy.cli import run_command_line
+from ocipy.state import store
 from tests.integration import leftovers
 from tests.integration.containers import Call, Container, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from ocipy.state.store import ContainerLock
 
 runc_deviates = pytest.mark.runc_deviates
 
@@ -50,6 +54,36 @@ def test_creates_of_the_same_id(
     assert container.state()["bundle"] == winners[0].bundle.path
     container.start()
     assert container.status == "running"
+
+
+def test_create_while_the_last_of_that_name_is_being_deleted(
+    container: Container, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its cgroup is still there when create looks, and gone when it has the name: then it is ours.
+
+    Nobody may be quicker than the other here, so create runs in this process, and what the deletion
+    does happens at that very moment.
+    """
+    if not container.runtime.is_ocipy:
+        pytest.skip("create is called as a function")
+    roots = [root for root in leftovers.cgroup_roots() if os.access(root, os.W_OK)]
+    for root in roots:
+        os.makedirs(f"{root}/{container.id}", exist_ok=True)
+    create = store.create
+
+    def create_late(root: str, container_id: str) -> ContainerLock:
+        for path in leftovers.cgroups(container_id):
+            os.rmdir(path)
+        return create(root, container_id)
+
+    monkeypatch.setattr(store, "create", create_late)
+    container.script("exec sleep 1000").bundle.write()
+    options = ["--root", container.runtime.root, "--log", f"{container.runtime.directory}/log"]
+    made = ["create", "--bundle", container.bundle.path, container.id]
+    assert run_command_line([*options, *made]) == 0
+    assert leftovers.cgroups(container.id) != []
+    container.delete("--force")
+    assert leftovers.describe_after(container.id, container.runtime.root) == []
 
 
 def test_many_containers_at_once(make_container: Callable[[], Container]) -> None:

@@ -139,7 +139,7 @@ class Histories(RuleBasedStateMachine):
     def nothing_without_a_container(self) -> None:
         if self.state.status == ABSENT:
             left = leftovers.describe_after(self.container.id, self.container.runtime.root, 60)
-            assert left == [], left
+            assert left == [], f"{left} after {self.calls}"
 
     def teardown(self) -> None:
         self.end("delete --force", self.begin("delete --force"))
