@@ -1,8 +1,9 @@
 """Compile the harnesses of this directory: with gcc to replay corpora, with clang to fuzz.
 
-    python -m tests.fuzz.build DIRECTORY [--compiler clang] [HARNESS...]
+    python -m tests.fuzz.build DIRECTORY [--kind fuzz|coverage] [HARNESS...]
 
-Either way with the address and undefined-behaviour sanitizers.
+Either way with the address and undefined-behaviour sanitizers, but for the kind "coverage": that is
+clang's, too, and replays as gcc's does; llvm-cov then shows which lines of ours have run.
 """
 
 from __future__ import annotations
@@ -72,9 +73,10 @@ def stub_operations(operations: list[dict[str, Any]]) -> str:
     return "\n".join(parts)
 
 
-def compile_harness(name: str, directory: Path, compiler: str = "gcc") -> Path:
+def compile_harness(name: str, directory: Path, kind: str = "replay") -> Path:
     """Compile tests/fuzz/fuzz_NAME.c into `directory` and return the program."""
     sources, libraries = SOURCES[name]
+    compiler = "gcc" if kind == "replay" else "clang"
     command: list[str | Path] = [
         compiler,
         *FLAGS,
@@ -82,12 +84,15 @@ def compile_harness(name: str, directory: Path, compiler: str = "gcc") -> Path:
         f"-I{NATIVE / 'init'}",
         f"-I{NATIVE}",
     ]
-    if compiler == "gcc":
+    if kind == "coverage":
+        command += ["-fprofile-instr-generate", "-fcoverage-mapping", HERE / "replay.c"]
+        command.append("-D__SANITIZE_ADDRESS__")
+    elif kind == "replay":
         command += [f"-fsanitize={SANITIZERS}", "-fno-sanitize-recover=all", HERE / "replay.c"]
     else:
         command += [f"-fsanitize=fuzzer,{SANITIZERS}", "-fno-sanitize-recover=all"]
         # As gcc says it: the shim then clones with a plain system call.
-        command.append("-D__SANITIZE_ADDRESS__")
+        command += ["-D__SANITIZE_ADDRESS__", "-DLIBFUZZER"]
     if name == "init":
         stubs = directory / "stub_operations.c"
         table = tomllib.loads((NATIVE / "operations.toml").read_text())
@@ -114,12 +119,12 @@ def write_plans(directory: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("directory", type=Path)
-    parser.add_argument("--compiler", choices=["gcc", "clang"], default="gcc")
+    parser.add_argument("--kind", choices=["replay", "fuzz", "coverage"], default="replay")
     parser.add_argument("harnesses", nargs="*")
-    given = parser.parse_args()
+    given = parser.parse_intermixed_args()
     given.directory.mkdir(parents=True, exist_ok=True)
     for name in given.harnesses or SOURCES:
-        sys.stdout.write(f"{compile_harness(name, given.directory, given.compiler)}\n")
+        sys.stdout.write(f"{compile_harness(name, given.directory, given.kind)}\n")
     write_plans(given.directory / "plans")
 
 

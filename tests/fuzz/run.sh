@@ -10,7 +10,7 @@ harnesses=("$@")
 [ "${#harnesses[@]}" -gt 0 ] || harnesses=(init launcher shim config state)
 out=build/fuzz
 mkdir -p "$out/findings"
-"$python" -m tests.fuzz.build "$out" --compiler clang >/dev/null || exit
+"$python" -m tests.fuzz.build "$out" --kind fuzz >/dev/null || exit
 status=0
 for harness in "${harnesses[@]}"; do
 	mkdir -p "$out/$harness"

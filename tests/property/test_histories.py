@@ -174,7 +174,7 @@ def test_histories(container: Container) -> None:
         pass
 
     OfThisContainer.container = container
-    given_settings: Any = sized("PROPERTY_HISTORIES", 5, stateful_step_count=15)
+    given_settings: Any = sized("PROPERTY_HISTORIES", 4, stateful_step_count=15)
     if SEED is not None:
         OfThisContainer._hypothesis_internal_use_seed = int(SEED)
     run_state_machine_as_test(OfThisContainer, settings=given_settings)
