@@ -212,7 +212,7 @@ def _make(
         # Asked again under the lock: a container of this name that was being deleted is gone now,
         # and its cgroup with it. What is made anew is ours to remove.
         if cgroup is not None:
-            record["cgroup"] = make_record(cgroup_paths, host.cgroup)
+            record["cgroup"] = make_record(cgroup_paths, host.cgroup, scope)
         launch = _prepare(request, plan, host, lock, record, bundle, undo, caller, tracer)
         container = Container(bundle, lock, record, launch, undo)
         store.save_config(lock.directory, bundle.text)

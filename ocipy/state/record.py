@@ -183,7 +183,8 @@ def _is_cgroup(value: object) -> bool:
     paths = value["paths"].values()
     made = value.get("made")
     return (
-        all(map(_is_path, paths))
+        type(value.get("unit", "")) is type(value.get("bus", "")) is str
+        and all(map(_is_path, paths))
         and type(made) is list
         and all(
             _is_path(directory)

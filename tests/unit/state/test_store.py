@@ -277,6 +277,7 @@ CGROUP = {"driver": "cgroupfs", "paths": {"": "/sys/fs/cgroup/c1"}, "made": ["/s
         ("cgroup", CGROUP | {"paths": {"": "/"}, "made": []}),
         ("cgroup", CGROUP | {"paths": {"": "relative"}, "made": []}),
         ("cgroup", CGROUP | {"paths": {"": "/sys/fs/cgroup/x/../.."}, "made": []}),
+        ("cgroup", CGROUP | {"unit": 1}),
         # Directories that are not the container's would be removed.
         ("cgroup", CGROUP | {"made": ["/etc"]}),
         ("cgroup", {"driver": "cgroupfs", "paths": {"": "/sys/fs/cgroup/c1"}}),
