@@ -208,7 +208,7 @@ class Configs:
     def mounts(self) -> Strategy:
         options = st.lists(st.sampled_from(MOUNT_OPTIONS), unique=True, max_size=4)
         places = st.sampled_from(["/mnt", "/tmp", "/home", "/var"])
-        tmpfs = st.tuples(places, options, st.sampled_from([[], ["mode=700"], ["size=1m"]]))
+        tmpfs = st.tuples(places, options, st.sampled_from([[], ["mode=755"], ["size=1m"]]))
         bind = st.tuples(places, options, st.sampled_from(["bind", "rbind"]))
         return st.one_of(
             tmpfs.map(lambda t: mount(t[0], "tmpfs", "tmpfs", *t[1], *t[2])),
