@@ -16,8 +16,10 @@ if TYPE_CHECKING:
     from ocipy.request import Request
     from ocipy.state.store import ContainerDir
 
-# How long a create or start may take to notice that its init was killed, and to clean up.
+# How long a create or start may take to notice that its init was killed, and to clean up; and, told
+# to end, to do so.
 _NOTICE_SECONDS = 2.0
+_OBEY_SECONDS = 10.0
 
 
 def run(request: Request) -> int:
@@ -68,8 +70,8 @@ def _interrupt(lock: ContainerLock) -> None:
         pass  # it has not come that far
     # That of a `run` is "create" as well.
     starting = store.lock_holder(lock.directory)[2] in ("start", "create")
-    for number in (SIGTERM, SIGKILL) if creating or starting else ():
-        lock.wait_seconds = _NOTICE_SECONDS
+    escalation = ((_NOTICE_SECONDS, SIGTERM), (_OBEY_SECONDS, SIGKILL))
+    for lock.wait_seconds, number in escalation if creating or starting else ():
         try:
             lock.acquire()
             return

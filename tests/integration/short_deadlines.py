@@ -23,6 +23,7 @@ from ocipy.commands import delete
 from ocipy.state import destroy, store
 log.READER_SECONDS = freezer.FREEZE_SECONDS = destroy._WAIT_SECONDS = {seconds}
 delete._NOTICE_SECONDS = store.LOCK_SECONDS = {seconds}
+delete._OBEY_SECONDS = 60.0  # what is told to end does end, however slow the machine is
 from ocipy.cli import main
 main()
 """

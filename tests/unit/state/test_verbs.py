@@ -251,6 +251,8 @@ def test_force_kills_a_create_that_does_not_even_notice(
 ) -> None:
     """It waits for a hook without a timeout, say. Asked to end, it ends the hook first."""
     monkeypatch.setattr(delete, "_NOTICE_SECONDS", 0.05)
+    if number == -9:
+        monkeypatch.setattr(delete, "_OBEY_SECONDS", 0.05)
     record = make_container(root, process)
     code = (
         f"import sys; sys.path.insert(0, {REPOSITORY!r}); import signal, time\n"
