@@ -6,7 +6,7 @@ import os
 
 from ocipy import log
 from ocipy.commands.state import describe_state
-from ocipy.errors import UsageError
+from ocipy.errors import StateError, UsageError
 from ocipy.json_text import dumps
 from ocipy.state import store
 from ocipy.state.status import current_status
@@ -48,7 +48,7 @@ def _states(root: str) -> list[dict[str, object]]:
             record = store.load_record(directory)
         except store.ContainerNotFoundError:
             continue  # deleted since the root was read
-        except store.RecordError as error:
+        except StateError as error:
             log.warning(str(error))
             continue
         status = current_status(directory, record)

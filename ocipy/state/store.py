@@ -53,6 +53,9 @@ NOTIFY = "notify"
 # a sensible timeout, shorter than the patience of those who call us (containerd: 30 seconds).
 LOCK_SECONDS = 20.0
 
+# What open(2) and read(2) say where a name is there, but not of a file.
+_NO_FILE = (errno.EISDIR, errno.ELOOP, errno.ENOTDIR, errno.ENXIO, errno.ENODEV)
+
 # runc's texts: containerd and podman search for "does not exist" and "already exists".
 NOT_FOUND = "container does not exist"
 ALREADY_EXISTS = "container with given ID already exists"
@@ -370,6 +373,7 @@ def load_record(directory: ContainerDir) -> StateRecord:
     Raises:
         ContainerNotFoundError: there is none, so nothing of the container exists.
         RecordError: it is damaged, or from a newer ocipy.
+        StateError: it cannot be read now, and says nothing of what it is: too many open files, say.
     """
     value: Json = None
     try:
@@ -385,7 +389,12 @@ def load_record(directory: ContainerDir) -> StateRecord:
         problem = f"{error.problem} (at character {error.offset})"
     except DuplicateName as error:
         problem = f"the name {error.name!r} stands there twice"
-    except (ValueError, OSError) as error:  # a UnicodeDecodeError is a ValueError
+    except ValueError as error:  # also a UnicodeDecodeError
+        problem = str(error)
+    except OSError as error:
+        if error.errno not in _NO_FILE:
+            # It may be all right: whoever took it for damaged would forget a container that lives.
+            raise _refused("read", f"{directory.path}/{RECORD}", error) from None
         problem = str(error)
     refused = RecordError(
         f"cannot read {directory.path}/{RECORD}: {problem}",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -285,6 +286,31 @@ def test_force_spares_other_commands_and_names_them(
             status, _, err = call("delete", *force, "c1")
             assert status == 1
             assert f"busy: another ocipy command, process {os.getpid()}" in err
+
+
+@pytest.mark.parametrize("code", [errno.EMFILE, errno.ENOMEM, errno.EIO, errno.EACCES])
+def test_a_record_that_cannot_be_read_now_is_not_taken_for_damaged(
+    root: str, call: Call, process: subprocess.Popen[bytes], code: int
+) -> None:
+    """`delete --force` would forget a container that lives on."""
+    make_container(root, process)
+    read = store._read
+
+    def refuse(directory: store.ContainerDir, name: str) -> str:
+        if name == store.RECORD:
+            raise OSError(code, os.strerror(code))
+        return read(directory, name)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(store, "_read", refuse)
+        status, _, err = call("delete", "--force", "c1")
+        assert status == 1
+        assert f"cannot read {root}/c1/state.json: " in err
+        assert errno.errorcode[code] in err
+        status, out, err = call("list")
+        assert (status, "c1" in out, "cannot read" in err) == (0, False, True)
+    assert process.poll() is None
+    assert call("delete", "--force", "c1") == (0, "", "")
 
 
 def test_delete_says_so_if_the_process_does_not_end(
