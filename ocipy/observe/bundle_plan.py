@@ -41,7 +41,9 @@ def plan_of_bundle(
     try:
         scope = None
         if cgroup_paths is None:
-            cgroup_paths, scope = place_cgroup(config, host, container_id, cgroup_manager, rootless)
+            cgroup_paths, scope = place_cgroup(
+                config, host, container_id, cgroup_manager, rootless, to_show=True
+            )
         request = CreateRequest(
             container_id,
             bundle=bundle.path,

@@ -300,13 +300,20 @@ def _rootfs_path(bundle: Bundle) -> str:
 
 
 def place_cgroup(
-    config: Config, host: HostFacts, container_id: str, manager: str, rootless: str = "auto"
+    config: Config,
+    host: HostFacts,
+    container_id: str,
+    manager: str,
+    rootless: str = "auto",
+    *,
+    to_show: bool = False,
 ) -> tuple[dict[str, str], Scope | None]:
     """Return the container's directory in each hierarchy, and the unit that it belongs to.
 
     Args:
         manager: who makes it: "cgroupfs", "systemd" or, nobody, "disabled".
         rootless: of the option --rootless.
+        to_show: nothing will be made, so nobody needs a permission.
 
     Raises:
         ConfigError, UnsupportedError: it cannot be there.
@@ -322,7 +329,7 @@ def place_cgroup(
         scope = place_scope(config, host, container_id, rootless)
         return {"": scope.path}, scope
     paths = container_cgroups(config, host, container_id)
-    if not host.privileged and (denied := denied_cgroup(paths)):
+    if not (host.privileged or to_show) and (denied := denied_cgroup(paths)):
         from ocipy.spawn.rootless import without_cgroup
 
         without_cgroup(config, host, denied, rootless)
