@@ -86,6 +86,13 @@ bench: build test-tools ## side by side with runc and crun; BENCH_ARGS="--growth
 bench-clusters: build test-tools ## 300 pods on a node and a swarm's service, side by side with runc, ten minutes
 	@$(VENV)/bin/python -m bench.clusters "$(OCIPY)" "$$(command -v runc)" --write $(BENCH_ARGS)
 
+.PHONY: conformance
+# Results that build/conformance has already are read; `make clean` or RESULTS=DIR begins anew.
+RESULTS ?= build/conformance
+conformance: build test-tools ## ocipy, runc and crun against every MUST; writes docs/conformance*.md, 10 minutes
+	@$(VENV)/bin/python -m conformance.compare --results $(RESULTS) ocipy=$(OCIPY) \
+		runc=$$(command -v runc) crun=$$(command -v crun)
+
 clean:
 	rm -rf build .make/sources .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	rm -f ocipy/_native/_*.so ocipy/_native/ocipy-init ocipy/_native/packed_main.pyc

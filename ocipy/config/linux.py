@@ -103,11 +103,18 @@ def time_offsets(linux: Linux, at: str) -> Iterator[Found]:
         joined = "a joined one has its own" if has_namespace(linux, "time") else "there is none"
         yield ConfigError(f"{at}/timeOffsets", f"offsets need a new time namespace: {joined}")
     for clock, offset in offsets.items():
-        if clock in ("monotonic", "boottime"):
-            nanoseconds: int = offset.get("nanosecs", 0)  # type: ignore[attr-defined]
-            if nanoseconds >= _NANOSECONDS:
-                pointer = f"{at}/timeOffsets/{clock}/nanosecs"
-                yield ConfigError(pointer, f"{nanoseconds} is a second or more")
+        if clock not in ("monotonic", "boottime"):
+            # A key is a value here, the clock's name: not an unknown property to be ignored.
+            yield ConfigError(
+                f"{at}/timeOffsets/{clock}",
+                f'a time namespace has no offset for the clock "{clock}"',
+                hint="it has monotonic and boottime",
+            )
+            continue
+        nanoseconds: int = offset.get("nanosecs", 0)  # type: ignore[attr-defined]
+        if nanoseconds >= _NANOSECONDS:
+            pointer = f"{at}/timeOffsets/{clock}/nanosecs"
+            yield ConfigError(pointer, f"{nanoseconds} is a second or more")
 
 
 def devices(linux: Linux, at: str) -> Iterator[Found]:

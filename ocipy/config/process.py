@@ -54,13 +54,15 @@ def environment(process: Process, at: str) -> Iterator[Found]:
 
 
 def user(process: Process, at: str) -> Iterator[Found]:
-    """Spec (config.md#posix-platform-user): uid and gid are REQUIRED; as runc, 0 where missing."""
+    """Spec (config.md#posix-platform-user): uid and gid are REQUIRED; without `user` both are 0."""
     given = process.get("user")
     if given is None:
         return
     for key in ("uid", "gid"):
         if key not in given:
-            yield (f"{at}/user", f'the required field "{key}" is missing; 0 is used')
+            # Nobody who has forgotten it means root.
+            problem = f'the required field "{key}" is missing'
+            yield ConfigError(f"{at}/user", problem, hint='root is {"uid": 0, "gid": 0}')
         elif given[key] == _NO_ID:
             yield ConfigError(f"{at}/user/{key}", f"{_NO_ID} is no {key}: to the kernel it is -1")
     for i, gid in enumerate(given.get("additionalGids", ())):
@@ -162,13 +164,13 @@ def scheduler(process: Process, at: str) -> Iterator[Found]:
 
 
 def io_priority(process: Process, at: str) -> Iterator[Found]:
-    """Spec (config.md#linux-process): priority is REQUIRED, 0 to 7; as runc, 0 where missing."""
+    """Spec (config.md#linux-process): priority is REQUIRED, 0 to 7."""
     given = process.get("ioPriority")
     if given is None:
         return
     priority = given.get("priority")
     if priority is None:
-        yield (f"{at}/ioPriority", 'the required field "priority" is missing; 0 is used')
+        yield ConfigError(f"{at}/ioPriority", 'the required field "priority" is missing')
     elif not 0 <= priority <= 7:
         yield ConfigError(f"{at}/ioPriority/priority", f"{priority} is not in the range 0 to 7")
 

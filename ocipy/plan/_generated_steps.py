@@ -1187,13 +1187,13 @@ class MountFilesystem(Step):
 class MountBind(Step):
     """bind {path!r} on {target!r}."""
 
-    __slots__ = ("tree", "path", "or_path", "target", "recursive", "origin_propagation", "attr_set", "attr_clear", "attr_reset", "recursive_set", "recursive_clear", "propagation", "on_proc", "of_proc")
+    __slots__ = ("tree", "path", "or_path", "target", "recursive", "origin_propagation", "attr_set", "attr_clear", "attr_reset", "recursive_set", "recursive_clear", "propagation", "on_proc", "of_proc", "in_order")
     operation = "mount_bind"
     code = 0x0205
     template = "bind {path!r} on {target!r}"
     spec = "config.md#mounts"
     calls = ("open_tree", "mount_setattr", "openat2", "mkdirat", "fstat", "fstatfs", "move_mount")
-    kinds = (("tree", "fd"), ("path", "str"), ("or_path", "str"), ("target", "container_path"), ("recursive", "int"), ("origin_propagation", "int"), ("attr_set", "int"), ("attr_clear", "int"), ("attr_reset", "int"), ("recursive_set", "int"), ("recursive_clear", "int"), ("propagation", "int"), ("on_proc", "int"), ("of_proc", "int"))
+    kinds = (("tree", "fd"), ("path", "str"), ("or_path", "str"), ("target", "container_path"), ("recursive", "int"), ("origin_propagation", "int"), ("attr_set", "int"), ("attr_clear", "int"), ("attr_reset", "int"), ("recursive_set", "int"), ("recursive_clear", "int"), ("propagation", "int"), ("on_proc", "int"), ("of_proc", "int"), ("in_order", "int"))
 
     def __init__(
         self,
@@ -1213,6 +1213,7 @@ class MountBind(Step):
         propagation: int = 0,
         on_proc: int = 0,
         of_proc: int = 0,
+        in_order: int = 0,
     ) -> None:
         self.source = source
         self.place = "init"
@@ -1230,6 +1231,7 @@ class MountBind(Step):
         self.propagation = propagation
         self.on_proc = on_proc
         self.of_proc = of_proc
+        self.in_order = in_order
 
 
 class InheritMount(Step):

@@ -221,7 +221,7 @@ def parse_mount_options(options: Sequence[str], pointer: str) -> MountOptions:
     """Read the option strings; of two that contradict each other the later one holds.
 
     Raises:
-        ConfigError: a bind mount has an option that only a file system could understand.
+        ConfigError: a bind mount has a word for an option that no bind mount can have.
     """
     parsed = MountOptions()
     for i, option in enumerate(options):
@@ -245,9 +245,13 @@ def parse_mount_options(options: Sequence[str], pointer: str) -> MountOptions:
         elif option == "tmpcopyup":
             parsed.copy_up = True
         elif option not in ("defaults", ""):
-            parsed.data.append(option)
-            if "bind" in options or "rbind" in options:
+            if "bind" not in options and "rbind" not in options:
+                parsed.data.append(option)
+            elif "=" not in option:
                 raise _unknown_bind_option(option, f"{pointer}/{i}")
+            # Spec (config.md#linux-mount-options): unknown options SHOULD be passed as data, which
+            # mount(2) ignores for a bind. A word without `=` may be the slip of a flag, `size=1k`
+            # cannot be: whoever lets one list of options serve for all mounts means no harm.
     return parsed
 
 

@@ -6,8 +6,10 @@ whatever namespaces the container joins, a missing one is found before anything 
 that may not go there do not matter. The copy is still a peer of the host's mount, so it is first
 made what it would be if the container's mount namespace had copied it (rootfs.host_propagation).
 
-All are put in place in the listed order. /proc/PID/mountinfo, which goes by age since Linux 6.8,
-lists the copies first; a copy of the copy is not to be had in another mount namespace (EINVAL).
+All are put in place in the listed order. /proc/PID/mountinfo goes by age since Linux 6.8, and would
+list the host's copies first. A copy of the copy is not to be had in another mount namespace
+(EINVAL), so at its turn init copies the mount that its namespace has inherited (`in_order`), if the
+path leads to the same file there, and where no user namespace has locked what it has inherited.
 """
 
 from __future__ import annotations
@@ -230,8 +232,18 @@ class _MountPlanner:
                 propagation=self._propagation,
                 on_proc=self._on_proc,
                 of_proc=self.target == "/proc",
+                in_order=self._can_be_inherited(path, tree),
             )
         ]
+
+    def _can_be_inherited(self, path: str, tree: HostFd | None) -> bool:
+        """Whether init may copy the source itself: then the mounts it has made are not in it."""
+        if tree is None or tree.is_idmapped or has_namespace(self.config, "user"):
+            return False
+        # With all that is mounted below it, the copy would have the container's own root in it.
+        above = clean_path(path).rstrip("/")
+        holds_rootfs = (self.request.rootfs + "/").startswith(above + "/")
+        return not (self.options.recursive and holds_rootfs)
 
     def _bind_tree(self, path: str) -> HostFd | None:
         flags = AT_RECURSIVE if self.options.recursive else 0

@@ -179,6 +179,7 @@ struct mount_bind_args {
 	int64_t propagation;
 	int64_t on_proc;
 	int64_t of_proc;
+	int64_t in_order;
 };
 
 struct inherit_mount_args {
@@ -810,6 +811,7 @@ static int decode_mount_bind(struct cursor *cursor, union op_args *args)
 	args->mount_bind.propagation = cursor_int(cursor);
 	args->mount_bind.on_proc = cursor_int(cursor);
 	args->mount_bind.of_proc = cursor_int(cursor);
+	args->mount_bind.in_order = cursor_int(cursor);
 	return cursor_end(cursor);
 }
 

@@ -270,6 +270,26 @@ int op_inherit_mount(struct init_ctx *ctx, const struct inherit_mount_args *args
 }
 
 /*
+ * A copy of the mount at the source as this namespace has inherited it, made now: /proc/PID/mountinfo
+ * goes by age since Linux 6.8, so @args->tree, which is older than the namespace, would stand before
+ * everything. -1 unless the path still leads to the very file that ocipy has opened.
+ */
+static int younger_copy(const struct mount_bind_args *args)
+{
+	unsigned int recursive = args->recursive ? AT_RECURSIVE : 0;
+	int fd = sys_open_tree(AT_FDCWD, args->path, OPEN_TREE_CLONE | recursive);
+	struct stat ours, opened;
+
+	if (fd < 0)
+		return -1;
+	if (fstat(fd, &ours) == 0 && fstat(args->tree, &opened) == 0 &&
+	    ours.st_dev == opened.st_dev && ours.st_ino == opened.st_ino)
+		return fd;
+	close(fd);
+	return -1;
+}
+
+/*
  * A detached copy of the mount at the source: @args->tree where ocipy opened it. @args->or_path takes
  * the place of a source that has not come into being.
  */
@@ -278,8 +298,13 @@ static int bind_source(const struct mount_bind_args *args, struct step_report *r
 	unsigned int recursive = args->recursive ? AT_RECURSIVE : 0;
 	int fd;
 
-	if (args->tree >= 0)
-		return args->tree;
+	if (args->tree >= 0) {
+		fd = args->in_order ? younger_copy(args) : -1;
+		if (fd < 0)
+			return args->tree;
+		close(args->tree);
+		return fd;
+	}
 	fd = sys_open_tree(AT_FDCWD, args->path, OPEN_TREE_CLONE | recursive);
 	if (fd == -ENOENT && *args->or_path)
 		fd = sys_open_tree(AT_FDCWD, args->or_path, OPEN_TREE_CLONE | recursive);

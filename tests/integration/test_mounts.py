@@ -39,6 +39,34 @@ def test_mounts_as_the_engines_order_them(container: Container) -> None:
     assert out[1:] == [entry["destination"] for entry in container.config["mounts"]]
 
 
+def test_binds_are_listed_where_they_are_in_order(container: Container, volume: str) -> None:
+    """mountinfo goes by age since Linux 6.8: nothing may be made before its turn."""
+    container.bundle.add_mount("/a", "bind", volume, "bind")
+    container.bundle.add_mount("/b", "tmpfs", "tmpfs")
+    container.bundle.add_mount("/c", "bind", f"{volume}/file", "bind", "ro")
+    container.bundle.add_mount("/d", "tmpfs", "tmpfs")
+    container.bundle.add_mount("/e", "bind", volume, "rbind", "rshared")
+    out = container.lines("awk '{print $5}' /proc/self/mountinfo")
+    assert out[1:] == [entry["destination"] for entry in container.config["mounts"]]
+
+
+def test_a_source_that_an_earlier_mount_covers(container: Container, volume: str) -> None:
+    """What the path meant when `create` began is what is bound, not what it means in between."""
+    inside = f"{container.bundle.rootfs}/srv"
+    os.mkdir(inside)
+    with open(f"{inside}/file", "w", encoding="utf-8") as file:
+        file.write("below\n")
+    container.bundle.add_mount("/srv", "bind", volume, "bind")
+    container.bundle.add_mount("/m", "bind", inside, "bind")
+    assert container.sh("cat /srv/file /m/file") == "from the volume\nbelow"
+
+
+def test_a_bind_of_everything_has_not_the_container_in_it(container: Container) -> None:
+    container.bundle.add_mount("/host", "bind", "/", "rbind", "ro")
+    rootfs = container.bundle.rootfs
+    assert container.sh(f"grep -c ' /host{rootfs}' /proc/self/mountinfo || true") == "0"
+
+
 def test_later_mounts_cover_earlier_ones(container: Container, volume: str) -> None:
     container.bundle.add_mount("/m", "tmpfs", "tmpfs")
     container.bundle.add_mount("/m/deep/er", "bind", volume, "bind")

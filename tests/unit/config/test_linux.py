@@ -65,6 +65,10 @@ def test_time_offsets_need_a_new_time_namespace() -> None:
     assert warnings_of({"/linux/timeOffsets": {}}) == []
     offsets = {"/linux/timeOffsets": {"boottime": {"nanosecs": 1000000000}}}
     assert_refused(offsets | new, "/linux/timeOffsets/boottime/nanosecs", "a second or more")
+    offsets = {"/linux/timeOffsets": {"realtime": {"secs": 1}}}
+    assert_refused(
+        offsets | new, "/linux/timeOffsets/realtime", 'no offset for the clock "realtime"'
+    )
 
 
 @pytest.mark.parametrize(

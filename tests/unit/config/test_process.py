@@ -54,9 +54,11 @@ def test_ids() -> None:
     assert_refused({"/process/user": many}, "/process/user/additionalGids", "at most 65536")
 
 
-def test_missing_ids_are_worth_a_warning() -> None:
-    warnings = warnings_of({"/process/user": {}})
-    assert [sentence.split('"')[1] for _, sentence in warnings] == ["uid", "gid"]
+@pytest.mark.parametrize(("given", "missing"), [("uid", "gid"), ("gid", "uid")])
+def test_missing_ids(given: str, missing: str) -> None:
+    """Root would be what nobody has asked for; without a user it is what a container starts as."""
+    sentence = f'the required field "{missing}" is missing'
+    assert_refused({"/process/user": {given: 1}}, "/process/user", sentence)
     assert warnings_of({"/process/user": DROP}) == []
 
 
@@ -146,7 +148,8 @@ def test_io_priority() -> None:
     for priority in (-1, 8):
         changes = {pointer: {"class": "IOPRIO_CLASS_BE", "priority": priority}}
         assert_refused(changes, f"{pointer}/priority", "0 to 7")
-    assert [where for where, _ in warnings_of({pointer: {"class": "IOPRIO_CLASS_BE"}})] == [pointer]
+    missing = 'the required field "priority" is missing'
+    assert_refused({pointer: {"class": "IOPRIO_CLASS_BE"}}, pointer, missing)
 
 
 def test_exec_cpu_affinity() -> None:

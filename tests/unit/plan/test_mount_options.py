@@ -40,7 +40,12 @@ def test_unknown_options_do() -> None:
     assert parse_mount_options(["size=1m", "ro", "hidepid=2"], "").data == ["size=1m", "hidepid=2"]
 
 
-def test_a_bind_mount_cannot_have_them() -> None:
+def test_a_bind_mount_has_no_use_for_them() -> None:
+    parsed = parse_mount_options(["mode=755", "size=1k", "bind", "ro"], "")
+    assert (parsed.data, parsed.bind, parsed.flags) == ([], True, MS_RDONLY)
+
+
+def test_a_word_that_no_bind_mount_can_have() -> None:
     with pytest.raises(ConfigError, match="cannot have the option 'nosuidd'") as error:
         parse_mount_options(["rbind", "nosuidd"], "/mounts/3/options")
     assert error.value.pointer == "/mounts/3/options/1"

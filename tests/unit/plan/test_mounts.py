@@ -103,7 +103,26 @@ def test_a_bind_is_opened_by_the_host_and_cut_off_from_it() -> None:
         attr_set=MOUNT_ATTR_RDONLY,
         attr_reset=step.attr_reset,
         propagation=MS_PRIVATE | MS_REC,
+        in_order=True,
     )
+
+
+@pytest.mark.parametrize(
+    ("source", "options", "namespaces", "in_order"),
+    [
+        ("/v", "bind", "mount", True),
+        ("/v", "rbind", "mount", True),
+        ("/", "bind", "mount", True),
+        ("/", "rbind", "mount", False),  # the container's own root is mounted below
+        ("/b/", "rbind", "mount", False),
+        ("/v", "bind", "mount user", False),  # inherited mounts are locked
+    ],
+)
+def test_what_init_may_copy_at_its_turn(
+    source: str, options: str, namespaces: str, in_order: bool
+) -> None:
+    step = only(plan(mount("/data", "", source, options), namespaces=namespaces))
+    assert bool(step.in_order) == in_order
 
 
 def test_two_binds_of_one_source_need_two_trees() -> None:
