@@ -62,7 +62,9 @@ def test_driver(runtime_program: str) -> None:
 
 
 @pytest.mark.skipif(not os.environ.get("TEST_VM"), reason="only with TEST_VM=1 (make test-vm)")
-@pytest.mark.parametrize("name", ["test_systemd_cgroup.py", "test_systemd_user.py"])
+@pytest.mark.parametrize(
+    "name", ["test_systemd_cgroup.py", "test_systemd_user.py", "test_systemd_podman.py"]
+)
 def test_file(name: str, runtime_program: str) -> None:
     run_tests(runtime_program, f"tests/integration/{name}")
 
