@@ -45,7 +45,7 @@ ATTACK_ITERATIONS ?= 10000
 attacks: build test-tools ## what hostile images and containers try, ATTACK_ITERATIONS (10,000) races of each kind
 	@rm -f .make/attacks; \
 	ATTACK_REPORT=$(CURDIR)/.make/attacks ATTACK_ITERATIONS=$(ATTACK_ITERATIONS) \
-		$(VENV)/bin/pytest --numprocesses=2 --dist=loadfile --quiet tests/attacks $(PYTEST_ARGS); \
+		$(VENV)/bin/pytest --numprocesses=2 --dist=load --quiet tests/attacks $(PYTEST_ARGS); \
 	status=$$?; echo "attempts:"; sort -k 2 .make/attacks; exit $$status
 
 FUZZ_SECONDS ?= 300

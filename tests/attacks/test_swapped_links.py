@@ -256,7 +256,7 @@ def test_terminal(container: Container, shared_dev: str, attack: Attack) -> None
 
     with Racer(f"{shared_dev}/pts", f"{shared_dev}/fake"):
         # Each takes a container; the next test makes more.
-        attack.repeat(attempt, max(10, ITERATIONS // 10))
+        attack.repeat(attempt, max(10, ITERATIONS // 50))
 
 
 @pytest.mark.parametrize("build_name", [REAL, "console-by-name"])

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tests.attacks.verdict import Attack
     from tests.integration.containers import Container
 
-EXECS = max(10, ITERATIONS // 10)
+EXECS = max(10, ITERATIONS // 50)
 
 # Notes what it finds in each process that has not executed its program yet.
 WATCH = r"""
