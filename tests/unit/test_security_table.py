@@ -16,7 +16,8 @@ TEST = re.compile(r"`(tests/[\w/]+\.py)::(\w+)`")
 def rows() -> list[list[str]]:
     """Return the cells of each row of the table: attack, defence, test, weakened build."""
     text = (ROOT / "docs" / "security.md").read_text()
-    lines = [line for line in text.splitlines() if line.startswith("| ")]
+    table = text[text.index("| attack |") :].partition("\n\n")[0]
+    lines = table.splitlines()
     found = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines]
     assert found[0] == ["attack", "defence", "test", "weakened build"]
     return found[2:]
