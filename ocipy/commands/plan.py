@@ -6,7 +6,8 @@ import os
 
 from ocipy import log
 from ocipy.bundle import open_bundle
-from ocipy.errors import UsageError
+from ocipy.cgroup.paths import container_cgroups
+from ocipy.errors import OcipyError, UsageError
 from ocipy.host.probe import probe_host
 from ocipy.json_text import dumps
 from ocipy.observe.bundle_plan import plan_of_bundle
@@ -99,13 +100,30 @@ def plan_of(
     Raises:
         ConfigError: the host cannot do it, or a rule that only shows while planning.
     """
-    return plan_of_bundle(
-        bundle,
-        probe_host(),
-        container_id,
-        store.root_path(root),
-        no_pivot=no_pivot,
-        no_new_keyring=no_new_keyring,
-        cgroup_manager=cgroup_manager,
-        rootless=rootless,
-    )
+
+    def plan(cgroup_paths: dict[str, str] | None) -> Plan:
+        return plan_of_bundle(
+            bundle,
+            host,
+            container_id,
+            store.root_path(root),
+            no_pivot=no_pivot,
+            no_new_keyring=no_new_keyring,
+            cgroup_paths=cgroup_paths,
+            cgroup_manager=cgroup_manager,
+            rootless=rootless,
+        )
+
+    host = probe_host()
+    try:
+        return plan(None)
+    except OcipyError as error:
+        if host.euid == 0:
+            raise
+        refusal = error
+    # Anybody may look at what root would do.
+    host.euid, host.capabilities, host.may_set_groups = 0, host.bounding, True
+    planned = plan(container_cgroups(bundle.config, host, container_id))
+    sentence = f"this is what root would do; for this user create says: {refusal}"
+    planned.warnings.append((refusal.pointer, sentence))
+    return planned
