@@ -65,7 +65,7 @@ def test_exec_into_a_sub_cgroup(container: Container) -> None:
 def test_processes_that_fork_on_are_all_killed(container: Container) -> None:
     """Without a pid namespace nothing but the cgroup holds them together."""
     without_namespace(container.config, "pid")
-    container.linux["resources"] = {"pids": {"limit": 60}}
+    container.linux["resources"] = {"pids": {"limit": 400}}
     container.up(
         "f() { while :; do sleep 0.01 & (sleep 0.02 & sleep 0.01) & wait $! 2>/dev/null; done; };"
         "f 2>/dev/null & f 2>/dev/null & f 2>/dev/null & echo up; sleep 1000"
