@@ -19,7 +19,8 @@ def plant(kind: str, walk: Walk) -> None:
     if kind == "process":
         _planted[kind] = os.posix_spawn("/bin/busybox", ["sleep", "100000"], {})
     elif kind == "cgroup":
-        os.makedirs(f"{walk.world.roots[0]}{walk.cgroup}/planted", exist_ok=True)
+        # Beside the container's own: `delete` removes all that is below that.
+        os.mkdir(f"{walk.world.roots[0]}/{walk.world.tag}planted")
     elif kind == "mount":
         os.makedirs(f"{walk.directory}/planted", exist_ok=True)
         command = ["mount", "-t", "tmpfs", "none", f"{walk.directory}/planted"]
@@ -47,13 +48,7 @@ def uproot(kind: str, walk: Walk) -> None:
     if kind == "process":
         os.kill(_planted[kind], 9)
     elif kind == "cgroup":
-        for path in (f"{walk.world.roots[0]}{walk.cgroup}/planted",):
-            while walk.world.tag in path:
-                try:
-                    os.rmdir(path)
-                except FileNotFoundError:
-                    pass
-                path = os.path.dirname(path)
+        os.rmdir(f"{walk.world.roots[0]}/{walk.world.tag}planted")
     elif kind == "mount":
         subprocess.run(["umount", f"{walk.directory}/planted"], check=True)
         os.rmdir(f"{walk.directory}/planted")
