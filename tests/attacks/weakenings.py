@@ -402,8 +402,8 @@ WEAKENINGS: dict[str, Weakening] = {
         (
             (
                 "ocipy/plan/hooks.py",
-                'env=hook.get("env", []),',
-                'env=[*config["process"].get("env", []), *hook.get("env", [])],',
+                '        env = hook.get("env", [])\n',
+                '        env = [*config["process"].get("env", []), *hook.get("env", [])]\n',
             ),
         ),
     ),

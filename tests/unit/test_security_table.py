@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
+
+from tests.attacks import weakened
 from tests.attacks.weakenings import WEAKENINGS
 from tests.conftest import REPOSITORY
 
@@ -61,3 +64,9 @@ def test_every_weakened_build_is_in_the_row_of_a_test_that_attacks_it() -> None:
             assert f'"{name}"' in text, f"no test of this row attacks {name}: {row[0]}"
             seen.add(name)
     assert seen == set(WEAKENINGS)
+
+
+@pytest.mark.parametrize("name", WEAKENINGS)
+def test_the_text_that_a_weakened_build_replaces_is_there_once(name: str) -> None:
+    """Who changes it sees it here, in seconds, and mends tests/attacks/weakenings.py."""
+    assert len(weakened.patched(name)) == len({file for file, _, _ in WEAKENINGS[name].changes})
