@@ -296,7 +296,9 @@ class Walk:
             if word in call.err:
                 problems.append(f"{word}: {call.err}")
         dead = call.status is not None and call.status < 0
-        if call.status not in (0, None) and not dead and not call.err.strip():
+        # In the foreground that is how the process has ended, which a fault has killed.
+        its_own = case.verb in ("run", "exec") and case.kind == "host init" and call.status == 137
+        if call.status not in (0, None) and not (dead or its_own or call.err.strip()):
             problems.append(f"no word of the failure, status {call.status}")
         if case.verb in ("create", "run") and call.status != 0 and not dead:
             # Spec (runtime.md#errors): as if it had never been attempted.
