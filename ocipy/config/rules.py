@@ -15,7 +15,7 @@ from ocipy.errors import ConfigError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from typing import TypeAlias
 
     from ocipy.config._generated_types import (
@@ -195,26 +195,34 @@ def hooks(config: Config) -> Iterator[Found]:
 
 def user_ids_are_mapped(config: Config) -> Iterator[Found]:
     """As runc: a process cannot run under an id that its new user namespace does not map."""
-    given = config.get("linux", {})
-    if not any(ns["type"] == "user" and not ns.get("path") for ns in given.get("namespaces", ())):
+    linux = config.get("linux", {})
+    if not any(ns["type"] == "user" and not ns.get("path") for ns in linux.get("namespaces", ())):
         return
     user = config.get("process", {}).get("user", {})
-    groups = [("gid", user.get("gid", 0))]
-    groups += [(f"additionalGids/{i}", gid) for i, gid in enumerate(user.get("additionalGids", ()))]
-    yield from _unmapped(given.get("uidMappings"), [("uid", user.get("uid", 0))], "uidMappings")
-    yield from _unmapped(given.get("gidMappings"), groups, "gidMappings")
+    more = {f"additionalGids/{i}": gid for i, gid in enumerate(user.get("additionalGids", ()))}
+    named = {key: user[key] for key in ("uid", "gid") if key in user} | more
+    groups = {"gid": user.get("gid", 0), **more}
+    yield from _unmapped(
+        linux.get("uidMappings"), {"uid": user.get("uid", 0)}, "uidMappings", named
+    )
+    yield from _unmapped(linux.get("gidMappings"), groups, "gidMappings", named)
 
 
 def _unmapped(
-    mappings: list[IdMapping] | None, ids: list[tuple[str, int]], mappings_key: str
+    mappings: list[IdMapping] | None,
+    ids: Mapping[str, int],
+    mappings_key: str,
+    given: Mapping[str, object],
 ) -> Iterator[Found]:
-    for key, number in ids if mappings else ():
+    for key, number in ids.items() if mappings else ():
         for line in mappings or ():
             if line["containerID"] <= number < line["containerID"] + line["size"]:
                 break
         else:
             problem = f"{number} is not mapped by /linux/{mappings_key}"
-            yield ConfigError(f"/process/user/{key}", problem)
+            # The id 0 of a process that names none is nowhere in the file.
+            pointer = f"/process/user/{key}" if key in given else f"/linux/{mappings_key}"
+            yield ConfigError(pointer, problem)
 
 
 def annotation_keys(config: Config) -> Iterator[Found]:

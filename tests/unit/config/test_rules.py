@@ -209,3 +209,16 @@ def test_every_fault_is_named() -> None:
         "/hostname",
         "/linux/maskedPaths/0",
     }
+
+
+def test_ids_that_a_process_does_not_name_are_missed_in_the_mappings() -> None:
+    """The pointer is to a value that is there, or the place in the file could not be shown."""
+    mapping = [{"containerID": 5, "hostID": 0, "size": 10}]
+    changes = {
+        "/linux/namespaces/0": {"type": "user"},
+        "/linux/uidMappings": mapping,
+        "/linux/gidMappings": mapping,
+        "/process/user": DROP,
+    }
+    faults = faults_of(changes)
+    assert [pointer for pointer, _ in faults] == ["/linux/uidMappings", "/linux/gidMappings"]
