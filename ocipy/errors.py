@@ -101,6 +101,11 @@ class StateError(OcipyError):
     code = "E300"
 
 
+def pointer_token(name: str) -> str:
+    """Return the name of a member as a JSON pointer spells it (RFC 6901)."""
+    return name.replace("~", "~0").replace("/", "~1")
+
+
 def errno_text(code: int) -> str:
     """Return an errno as a person reads it: "permission denied (EACCES)"; `code` is positive."""
     return f"{os.strerror(code).lower()} ({_errno.errorcode.get(code, f'errno {code}')})"

@@ -6,7 +6,7 @@ memory.py and io.py; the small ones are here: pids, hugetlb, net_cls, net_prio, 
 
 from __future__ import annotations
 
-from ocipy.errors import ConfigError, UnsupportedError
+from ocipy.errors import ConfigError, UnsupportedError, pointer_token
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -175,8 +175,3 @@ def _plan_unified(unified: Mapping[str, str], homes: Homes, at: str) -> list[Ste
             raise UnsupportedError(source, f"the controller {controller} is not available in v2")
         plan.append(home.write(source, key, value))
     return plan
-
-
-def pointer_token(name: str) -> str:
-    """Return a name as a part of a JSON pointer (RFC 6901)."""
-    return name.replace("~", "~0").replace("/", "~1")

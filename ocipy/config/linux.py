@@ -6,7 +6,7 @@ See ocipy.config.rules for what a rule is.
 from __future__ import annotations
 
 from ocipy.config.cpu_list import list_problem
-from ocipy.errors import ConfigError
+from ocipy.errors import ConfigError, pointer_token
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -161,7 +161,7 @@ def net_devices(linux: Linux, at: str) -> Iterator[Found]:
         yield ConfigError(f"{at}/netDevices", "no network namespace to move network devices into")
     taken: set[str] = set()
     for name, device in given.items():
-        here = f"{at}/netDevices/{name.replace('~', '~0').replace('/', '~1')}"
+        here = f"{at}/netDevices/{pointer_token(name)}"
         new_name = device.get("name") or name
         for pointer, tried in ((here, name), (f"{here}/name", new_name)):
             if not _is_interface_name(tried):
@@ -206,7 +206,7 @@ def sysctls(linux: Linux, at: str) -> Iterator[Found]:
     """As runc: only what a namespace of the container owns; all else would be set for the host."""
     for given in linux.get("sysctl", {}):
         name = dotted_sysctl(given)
-        pointer = f"{at}/sysctl/{given.replace('~', '~0').replace('/', '~1')}"
+        pointer = f"{at}/sysctl/{pointer_token(given)}"
         if ".." in name or "//" in name or name[:1] in ("", ".", "/") or "\n" in name:
             yield ConfigError(pointer, f'"{given}" is no name of a kernel parameter')
             continue

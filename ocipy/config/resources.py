@@ -7,7 +7,7 @@ that a rule about two numbers asks for both to be set.
 from __future__ import annotations
 
 from ocipy.config.cpu_list import list_problem
-from ocipy.errors import ConfigError
+from ocipy.errors import ConfigError, pointer_token
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ def rdma(resources: Resources, at: str) -> Iterator[Found]:
     """Spec (config-linux.md#rdma): MUST specify at least one of hcaHandles and hcaObjects."""
     for name, limits in resources.get("rdma", {}).items():
         if "hcaHandles" not in limits and "hcaObjects" not in limits:
-            pointer = f"{at}/rdma/{name.replace('~', '~0').replace('/', '~1')}"
+            pointer = f"{at}/rdma/{pointer_token(name)}"
             yield ConfigError(pointer, "neither hcaHandles nor hcaObjects")
 
 
@@ -120,7 +120,7 @@ def unified(resources: Resources, at: str) -> Iterator[Found]:
     """Spec (config-linux.md#unified): each key is a file in the cgroup's directory."""
     for name in resources.get("unified", {}):
         if "/" in name or not name.strip("."):
-            pointer = f"{at}/unified/{name.replace('~', '~0').replace('/', '~1')}"
+            pointer = f"{at}/unified/{pointer_token(name)}"
             yield ConfigError(pointer, f'"{name}" is no name of a file')
 
 

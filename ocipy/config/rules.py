@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from ocipy.config import linux, process, resources, seccomp
 from ocipy.config.linux import has_namespace, mapping_faults
-from ocipy.errors import ConfigError
+from ocipy.errors import ConfigError, pointer_token
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -232,7 +232,9 @@ def annotation_keys(config: Config) -> Iterator[Found]:
             yield ConfigError("/annotations/", "the key of an annotation is empty")
         elif type(value) is not str:
             # A key of line ends alone, which the schema's pattern leaves out.
-            yield ConfigError(f"/annotations/{key}", "the value of an annotation must be a string")
+            yield ConfigError(
+                f"/annotations/{pointer_token(key)}", "the value of an annotation must be a string"
+            )
 
 
 def _of_process(rule: Callable[[Process, str], Iterator[Found]]) -> Rule:

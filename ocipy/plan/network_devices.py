@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ocipy.errors import pointer_token
 from ocipy.plan import _generated_steps as steps
 
 TYPE_CHECKING = False
@@ -17,7 +18,7 @@ def plan_network_devices(config: Config) -> list[Step]:
     """
     return [
         steps.MoveNetworkDevice(
-            f"/linux/netDevices/{device.replace('~', '~0').replace('/', '~1')}",
+            f"/linux/netDevices/{pointer_token(device)}",
             device=device,
             name=entry.get("name") or device,
         )

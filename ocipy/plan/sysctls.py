@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ocipy.errors import pointer_token
 from ocipy.plan import _generated_steps as steps
 
 TYPE_CHECKING = False
@@ -36,7 +37,7 @@ def plan_sysctls(config: Config) -> list[Step]:
     """Return one step for each sysctl, in the order of the config."""
     plan: list[Step] = []
     for name, value in config.get("linux", {}).get("sysctl", {}).items():
-        escaped = name.replace("~", "~0").replace("/", "~1")
+        escaped = pointer_token(name)
         plan.append(
             steps.WriteSysctl(f"/linux/sysctl/{escaped}", path=sysctl_path(name), value=value)
         )

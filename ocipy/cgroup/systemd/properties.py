@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from ocipy.cgroup.systemd.variant import parse_variant, quote
 from ocipy.config.cpu_list import bit_mask, parse_list
-from ocipy.errors import ConfigError, UnsupportedError
+from ocipy.errors import ConfigError, UnsupportedError, pointer_token
 from ocipy.plan import _generated_steps as steps
 
 TYPE_CHECKING = False
@@ -82,7 +82,7 @@ def _from_annotations(annotations: Mapping[str, str]) -> list[str]:
         name = key.removeprefix(_ANNOTATION)
         if name == key:
             continue
-        source = f"/annotations/{key.replace('~', '~0').replace('/', '~1')}"
+        source = f"/annotations/{pointer_token(key)}"
         if len(name) < 3 or not (name.isascii() and name.isalpha()):
             raise ConfigError(source, f"{name!r} is not the name of a systemd property")
         try:

@@ -222,3 +222,7 @@ def test_ids_that_a_process_does_not_name_are_missed_in_the_mappings() -> None:
     }
     faults = faults_of(changes)
     assert [pointer for pointer, _ in faults] == ["/linux/uidMappings", "/linux/gidMappings"]
+
+
+def test_the_pointer_of_an_annotation_is_spelt_as_pointers_are() -> None:
+    assert_refused({"/annotations": {"a/b~c": True}}, "/annotations/a~1b~0c", "must be a string")
