@@ -421,11 +421,14 @@ def descriptors(room: Room) -> None:
     "descriptors.more", "file-descriptors", "more descriptors may be passed, for socket activation"
 )
 def more_descriptors(room: Room) -> None:
+    # Descriptor 3 is somebody else's in this process: it is put back afterwards.
+    taken = os.dup(3) if os.path.exists("/proc/self/fd/3") else -1
     read, write = os.pipe()
-    os.set_inheritable(read, True)
-    os.dup2(read, 3) if read != 3 else None
     os.write(write, b"activated\n")
     os.close(write)
+    if read != 3:
+        os.dup2(read, 3)
+        os.close(read)
     room.script("cat <&3")
     try:
         room.write_config()
@@ -434,7 +437,11 @@ def more_descriptors(room: Room) -> None:
             answer = room.call("create", "--preserve-fds", "1", "--bundle", room.bundle, "--pid-file",
                                f"{room.directory}/pid", room.id, stdout=out, pass_fds=(3,))  # fmt: skip
     finally:
-        os.close(3)
+        if taken < 0:
+            os.close(3)
+        else:
+            os.dup2(taken, 3, inheritable=False)
+            os.close(taken)
     room.ok(answer)
     with open(f"{room.directory}/pid", encoding="utf-8") as file:
         room.pid = int(file.read())
