@@ -477,25 +477,50 @@ def test_delete_can_be_killed_anywhere_and_repeated(
     assert os.listdir(root) == []
 
 
-@pytest.mark.parametrize("made", [False, True])
+def cgroup_of_files(directory: Path, pid: int) -> Path:
+    """Return a tree of files that looks like a cgroup; what is in it is signalled for real."""
+    cgroup = directory / "cgroup"
+    cgroup.mkdir()
+    (cgroup / "cgroup.procs").write_text(f"{pid}\n")
+    return cgroup
+
+
 def test_strangers_in_a_cgroup_that_was_there_before_survive_a_create_that_never_cloned(
-    root: str, call: Call, process: subprocess.Popen[bytes], tmp_path: Path, made: bool
+    root: str, call: Call, process: subprocess.Popen[bytes], tmp_path: Path
 ) -> None:
     """A second container with the cgroupsPath of a running one: create fails, the first lives."""
-    # A tree of files that looks like a cgroup: what is in it would be signalled for real.
-    cgroup = tmp_path / "cgroup"
-    cgroup.mkdir()
-    (cgroup / "cgroup.procs").write_text(f"{process.pid}\n")
+    cgroup = cgroup_of_files(tmp_path, process.pid)
     record = record_of("c1")
-    paths = {"": str(cgroup)}
-    record["cgroup"] = {"driver": "cgroupfs", "paths": paths, "made": [str(cgroup)] if made else []}
+    record["cgroup"] = {"driver": "cgroupfs", "paths": {"": str(cgroup)}, "made": []}
     with store.create(root, "c1") as lock:
         store.save_record(lock, record)
         destroy.kill_processes(record)
-    if made:
-        assert process.wait(10) == -9
-    else:
-        time.sleep(0.05)
-        assert process.poll() is None
-        assert call("delete", "--force", "c1")[0] == 0
-        assert process.poll() is None
+    time.sleep(0.05)
+    assert process.poll() is None
+    assert call("delete", "--force", "c1")[0] == 0
+    assert process.poll() is None
+
+
+def test_what_is_left_in_a_cgroup_that_create_made_is_killed(
+    root: str, process: subprocess.Popen[bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only when the kernel says that the cgroup is not empty: mostly it is."""
+    cgroup = cgroup_of_files(tmp_path, process.pid)
+    record = record_of("c1")
+    record["cgroup"] = {"driver": "cgroupfs", "paths": {"": str(cgroup)}, "made": [str(cgroup)]}
+    really_remove = os.rmdir
+
+    def rmdir(path: str, **where: int) -> None:
+        if path == str(cgroup):
+            if process.poll() is None:
+                raise OSError(errno.EBUSY, "there are processes in it")
+            (cgroup / "cgroup.procs").unlink()
+        really_remove(path, **where)
+
+    monkeypatch.setattr(os, "rmdir", rmdir)
+    with store.create(root, "c1") as lock:
+        store.save_record(lock, record)
+        destroy.destroy(lock, record)
+    assert process.wait(10) == -9
+    assert not cgroup.exists()
+    assert os.listdir(root) == []
