@@ -1,7 +1,7 @@
 """tests/integration/test_systemd_*.py in the VM, where systemd is process 1, with D-Bus and logind.
 
-One boot, and the tests in it that show most for their time; TEST_VM=1, as in `make test-vm`, runs
-all of them, and those that can be with runc and crun, too.
+With TEST_VM=1, as in `make test-vm`: each file takes minutes there. Those that can be are run with
+runc, too.
 """
 
 from __future__ import annotations
@@ -16,16 +16,17 @@ import pytest
 from tests.clients.scripts import VM
 from tests.conftest import REPOSITORY
 
-SECONDS = 1500 if os.environ.get("TEST_VM") else 420
+SECONDS = 1500
 # What the VM says before the tests begin: without it, there was no VM.
 UP = "the VM is up"
-# Of the driver: a whole life, an update, a foreign unit, no bus.
-BRIEFLY = "scope_and_cgroup or test_update or another_container or without_the_daemon"
 
 pytestmark = [
     pytest.mark.requires("root", "program:linux.uml", "program:insmod", "program:busctl"),
     pytest.mark.skipif(
         not os.path.exists(VM), reason="the VM's script is not beside the repository"
+    ),
+    pytest.mark.skipif(
+        not os.environ.get("TEST_VM"), reason="only with TEST_VM=1 (make test-vm): minutes each"
     ),
 ]
 
@@ -56,12 +57,6 @@ def run_tests(runtime: str, *words: str) -> None:
     assert "systemd: " not in done.stdout, f"skipped in the VM:\n{done.stdout}"
 
 
-@pytest.mark.skipif(bool(os.environ.get("TEST_VM")), reason="it is a part of what TEST_VM=1 runs")
-def test_driver(runtime_program: str) -> None:
-    run_tests(runtime_program, "-k", BRIEFLY, "tests/integration/test_systemd_cgroup.py")
-
-
-@pytest.mark.skipif(not os.environ.get("TEST_VM"), reason="only with TEST_VM=1 (make test-vm)")
 @pytest.mark.parametrize(
     "name", ["test_systemd_cgroup.py", "test_systemd_user.py", "test_systemd_podman.py"]
 )
@@ -69,7 +64,6 @@ def test_file(name: str, runtime_program: str) -> None:
     run_tests(runtime_program, f"tests/integration/{name}")
 
 
-@pytest.mark.skipif(not os.environ.get("TEST_VM"), reason="only with TEST_VM=1 (make test-vm)")
 @pytest.mark.requires("program:runc")
 def test_driver_of_runc() -> None:
     """Are the tests right? runc passes them, but for those that compare it with itself."""
