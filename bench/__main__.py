@@ -57,7 +57,7 @@ def find_runtimes(options: argparse.Namespace, directory: Path) -> list[Runtime]
 def describe_machine() -> str:
     cgroups = "v2" if Path("/sys/fs/cgroup/cgroup.controllers").exists() else "v1"
     return (
-        f"Linux {platform.release()}, {os.cpu_count()} CPUs, cgroup {cgroups}, "
+        f"Linux {platform.release().partition('-')[0]}, {os.cpu_count()} CPUs, cgroup {cgroups}, "
         f"load {os.getloadavg()[0]:.1f} at the begin"
     )
 
