@@ -9,6 +9,7 @@ test carries @runc_deviates("how"): it must fail with runc, and is an ordinary t
 from __future__ import annotations
 
 import os
+import signal
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,7 +17,7 @@ import pytest
 from tests import probes
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Iterator
 
 REPOSITORY = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 LACKS = pytest.StashKey[str]()
@@ -79,6 +80,17 @@ def runtime_path() -> str:
     """Return the runtime under test: $RUNTIME, $OCIPY, or what `make build` built."""
     path = os.environ.get("RUNTIME") or os.environ.get("OCIPY") or f"{REPOSITORY}/build/ocipy"
     return os.path.abspath(path)
+
+
+@pytest.fixture(autouse=True)
+def signal_handlers() -> Iterator[None]:
+    """Commands that a test calls in this process change them; no other test shall notice."""
+    numbers = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM)
+    handlers = {number: signal.getsignal(number) for number in numbers}
+    yield
+    for number, handler in handlers.items():
+        if handler is not None:
+            signal.signal(number, handler)
 
 
 @pytest.fixture(scope="session")

@@ -296,8 +296,10 @@ class Walk:
             if word in call.err:
                 problems.append(f"{word}: {call.err}")
         dead = call.status is not None and call.status < 0
-        # In the foreground that is how the process has ended, which a fault has killed.
-        its_own = case.verb in ("run", "exec") and case.kind == "host init" and call.status == 137
+        # In the foreground that is how the process has ended: which a fault has killed, or to which
+        # our signal was passed on.
+        ends = {"host init": 137, "host term": 143}
+        its_own = case.verb in ("run", "exec") and call.status == ends.get(case.kind)
         if call.status not in (0, None) and not (dead or its_own or call.err.strip()):
             problems.append(f"no word of the failure, status {call.status}")
         if case.verb in ("create", "run") and call.status != 0 and not dead:
