@@ -239,13 +239,16 @@ def test_the_containers_process_dies_while_it_is_created(container: Container) -
 def test_the_container_ends_while_something_is_executed_in_it(
     container: Container, directory: str
 ) -> None:
-    """The answer is that of an exec that came later, whatever system call met the end."""
+    """The answer is that of an exec that came later, whatever system call met the end.
+
+    Or, if its program ran already, that it was killed.
+    """
     if not container.runtime.is_ocipy:
         pytest.skip("runc replaces the fifo that holds ocipy up here")
     pid = container.up()
     fifo = f"{directory}/pid"
     os.mkfifo(fifo)
-    options = ("--pid-file", fifo, container.id, "/bin/true")
+    options = ("--pid-file", fifo, container.id, "/bin/sleep", "1000")
     call = container.runtime.begin("exec", *options)
     runtime = call.process.pid
 
@@ -266,8 +269,8 @@ def test_the_container_ends_while_something_is_executed_in_it(
     with open(os.open(fifo, os.O_RDONLY | os.O_NONBLOCK), "rb"):
         call.wait()
     container.wait(pid)
-    assert call.status == 255
-    assert "cannot exec in a stopped container" in call.err
+    assert call.status in (255, 128 + signal.SIGKILL), call
+    assert call.status != 255 or "cannot exec in a stopped container" in call.err
 
 
 def test_twenty_lives_in_a_row_leave_nothing(container: Container) -> None:
