@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
+import select
 import shutil
+import signal
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+import tempfile
+from pathlib import Path
 
 import pytest
 
 from tests.conftest import REPOSITORY
 from tests.faults import planted
 from tests.faults.build import build
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from tests.faults.walk import DIRECTORIES, clear_dead_walks
+from tests.faults.world import World
 
 CONTROLLERS = [f"controller:{name}" for name in ("cpu", "cpuset", "memory", "pids")]
 pytestmark = pytest.mark.requires(
@@ -73,12 +76,50 @@ def test_the_walk_notices_what_is_left(tree: Path, kind: str) -> None:
     output = walk.communicate()[0]
     assert walk.returncode == 1, output
     assert ("state says stopped" if kind == "lie" else f"{kind} left") in output
+    # A case that fails does not end the walk: there is one of each kind.
+    assert output.count("minimal: pause: host ") >= 4, output
+    assert re.search(r"^4 cases in \d+ s, \d+ problems$", output, re.MULTILINE), output
 
 
 def test_a_walk_without_a_plant_notices_nothing(tree: Path) -> None:
     walk = begin(tree, "--bundle", "minimal", "--verb", "pause", "--each", "1")
     output = walk.communicate()[0]
     assert walk.returncode == 0, output
+
+
+def descendants(pid: int) -> dict[int, str]:
+    """Return the processes below one, with their command lines."""
+    found: dict[int, str] = {}
+    children = ""
+    with contextlib.suppress(OSError):
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text()
+    for child in map(int, children.split()):
+        with contextlib.suppress(OSError):  # it has ended meanwhile
+            found[child] = Path(f"/proc/{child}/cmdline").read_text()
+        found |= descendants(child)
+    return found
+
+
+@pytest.mark.parametrize("killed", ["walk", "parent"])
+def test_nothing_outlives_a_walk_that_is_killed(tree: Path, killed: str) -> None:
+    walk = begin(tree, "--bundle", "minimal", "--verb", "pause")
+    assert walk.stdout is not None
+    assert "cases" in walk.stdout.readline()
+    below = descendants(walk.pid)
+    inner = next(pid for pid, words in below.items() if "tests.faults.walk" in words)
+    assert any("listener.bind" in words for words in below.values()), below
+    held = [os.pidfd_open(pid) for pid in below if os.path.exists(f"/proc/{pid}")]
+    os.kill(inner if killed == "walk" else walk.pid, signal.SIGKILL)
+    # End of file: whoever could write to it is gone, what was started meanwhile included.
+    walk.communicate()
+    for pidfd in held:
+        assert select.select([pidfd], [], [], 90)[0], below
+        os.close(pidfd)
+    # Files and cgroups stay, for the next walk to take away.
+    tag = f"oci{walk.pid:x}faults"
+    clear_dead_walks()
+    assert not World(tag, "", "", ()).cgroups()
+    assert not os.path.exists(f"{tempfile.gettempdir()}/{DIRECTORIES}{walk.pid:x}")
 
 
 def test_the_init_of_every_other_build_has_no_switch(tree: Path, tmp_path: Path) -> None:

@@ -11,20 +11,25 @@ For each case: make the container, run the verb with the fault, and then
 
 An error or a signal to create or run must leave nothing even without `delete`. Commands run in
 children that have the interpreter's start behind them, so that a case takes milliseconds.
+
+The walk is the first process of a pid namespace: whatever ends it ends all that it has started.
 """
 
 from __future__ import annotations
 
 import argparse
 import collections
+import contextlib
 import ctypes
 import errno
+import fcntl
 import os
 import random
 import shutil
 import sys
 import tempfile
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -49,9 +54,12 @@ VERBS = (
 )
 # Each point meets one of them, in turn.
 ERRNOS = (errno.EIO, errno.ENOMEM, errno.EPERM, errno.ENOSPC, errno.EACCES, errno.EMFILE)
-PR_SET_CHILD_SUBREAPER = 36
 CLONE_NEWNET = 0x40000000
 DEVICE = "faults0"
+# The host's last word to init in `create`: what happens then is for `state` to tell.
+LAST_WORD = "the last await_host"
+OUTSIDE = "OCIPY_FAULTS_OUTSIDE"
+DIRECTORIES = "ocipy-faults-"
 
 
 class Call:
@@ -235,9 +243,12 @@ class Walk:
             lines += [line for line in self.note.lines() if line.startswith("step")]
         self.must("delete", "--force", self.id)
         at = -1
+        last_word = [line for line in lines if line.endswith(" await_host")][-1:]
         for line in lines:
             word, first, second, *rest = line.split(" ", 3)
             name = " ".join(rest)
+            if [line] == last_word and verb == "create":
+                name = LAST_WORD
             if word == "point":
                 at += 1
                 for kind in HOST_KINDS:
@@ -258,9 +269,9 @@ class Walk:
     def judge(self, case: Case) -> list[str]:
         """Make one case happen; return what is wrong afterwards."""
         self.hanging = ""
-        self.make_device()
-        self.world.remember()
         try:
+            self.make_device()
+            self.world.remember()
             problems = self._judge(case)
         except Exception as error:  # noqa: BLE001 - one case must not end the walk
             problems = [f"{type(error).__name__}: {error}"]
@@ -288,7 +299,7 @@ class Walk:
             call.status == 0
             and case.fault.side == "init"
             and not case.fault.kind.startswith("kill")
-            and (case.verb, case.name) != ("create", "await_start")
+            and (case.verb, case.name) not in (("create", LAST_WORD), ("create", "await_start"))
         ):
             problems.append("init failed, and the command did not")
         plant(self.plant, self)
@@ -397,7 +408,8 @@ class Walk:
             with open(path, "w", encoding="ascii") as file:
                 file.write("THAWED" if path.endswith("state") else "0")
         for pid in self.world.processes():
-            os.kill(pid, 9)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, 9)
         world.until(lambda: not self.world.processes())
         self.world.remove_cgroups()
         shutil.rmtree(self.root, ignore_errors=True)
@@ -415,8 +427,47 @@ def _belongs(verb: str, place: str, operation: str, kind: str) -> bool:
     return place in places
 
 
-def _prctl(option: int, value: int) -> None:
-    ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0)
+def enter_pid_namespace() -> None:
+    """Go on as the first process of a pid namespace, which ends with its parent, too.
+
+    The parent is unshare(1), in this process's place; OUTSIDE is its pid, which no other walk has.
+    """
+    if OUTSIDE in os.environ:
+        return
+    os.environ[OUTSIDE] = f"{os.getpid():x}"
+    unshare = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
+    os.execvp(unshare[0], [*unshare, sys.executable, *sys.orig_argv[1:]])
+
+
+def make_directory() -> str:
+    """Make the walk's directory, with a lock that is held to the walk's end."""
+    new = tempfile.mkdtemp(prefix="new-ocipy-faults-")
+    os.chmod(new, 0o755)
+    fcntl.flock(os.open(new, os.O_RDONLY | os.O_DIRECTORY), fcntl.LOCK_EX)
+    # The name by which clear_dead_walks() knows it, not before it is locked.
+    directory = f"{tempfile.gettempdir()}/{DIRECTORIES}{os.environ[OUTSIDE]}"
+    os.rename(new, directory)
+    return directory
+
+
+def clear_dead_walks() -> None:
+    """Remove the files and cgroups of walks that were killed: nobody holds their directories."""
+    from tests.faults.world import World
+
+    for path in Path(tempfile.gettempdir()).glob(f"{DIRECTORIES}*"):
+        try:
+            held = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+        except FileNotFoundError:
+            continue  # its walk has just ended
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            outside = path.name.removeprefix(DIRECTORIES)
+            World(f"oci{outside}faults", "", "", ()).remove_cgroups()
+            shutil.rmtree(path, ignore_errors=True)
+        except BlockingIOError:
+            pass  # it walks
+        finally:
+            os.close(held)
 
 
 def _import_everything(tree: str) -> None:
@@ -452,7 +503,7 @@ def walk_bundle(
 ) -> tuple[dict[tuple[str, str], int], list[str]]:
     from tests.faults.bundles import Neighbours, make_bundle
 
-    tag = f"oci{os.getpid():x}faults{name[:3]}"
+    tag = f"oci{os.environ[OUTSIDE]}faults{name[:3]}"
     here = f"{directory}/{tag}"
     os.mkdir(here)
     os.chmod(here, 0o755)
@@ -469,8 +520,13 @@ def walk_bundle(
         for words in (walk.words("create"), ("start", walk.id), ("delete", "--force", walk.id)):
             walk.must(*words)
         for verb in arguments.verb or VERBS:
-            walk.make_device()
-            cases = part_of(list(walk.cases(verb)), arguments, f"{name} {verb}")
+            try:
+                cases = part_of(list(walk.cases(verb)), arguments, f"{name} {verb}")
+            except Exception as error:  # noqa: BLE001 - one verb must not end the walk
+                found.append(f"{name}: {verb}, undisturbed: {type(error).__name__}: {error}")
+                sys.stderr.write(f"{found[-1]}\n")
+                walk._clear()
+                continue
             sys.stderr.write(f"{name}: {verb}: {len(cases)} cases\n")
             for case in cases:
                 counts[verb, case.kind] += 1
@@ -515,6 +571,7 @@ def main() -> None:
     parser.add_argument("--rest", type=float, default=0, help="seconds to wait for rest")
     parser.add_argument("--count", action="store_true", help="count the cases, and walk none")
     arguments = parser.parse_args()
+    enter_pid_namespace()
     # Before anything of ocipy is imported: it has to be the tree's, and its calls be watched.
     sys.path.insert(0, os.path.abspath(arguments.tree))
     from tests.faults import points
@@ -526,10 +583,9 @@ def main() -> None:
     from tests.faults.bundles import BUNDLES
 
     world.REST_SECONDS = arguments.rest or world.REST_SECONDS
-    _prctl(PR_SET_CHILD_SUBREAPER, 1)
     assert ctypes.CDLL(None, use_errno=True).unshare(CLONE_NEWNET) == 0, "needs root"
-    directory = tempfile.mkdtemp(prefix="ocipy-faults-")
-    os.chmod(directory, 0o755)
+    clear_dead_walks()
+    directory = make_directory()
     # Linked into every bundle, which takes the same file system.
     shutil.copy2(BUSYBOX, f"{directory}/busybox")
     counts: dict[tuple[str, str], int] = collections.Counter()

@@ -23,7 +23,7 @@ REST_SECONDS = 60.0
 class World:
     """The walk's surroundings: its children, and what carries its tag.
 
-    The walk is the subreaper of all that it starts: every process of a container is, or becomes, a
+    The walk is the first process of a pid namespace: every process of a container is, or becomes, a
     child of it. `own` are the processes that belong to the walk itself.
     """
 
