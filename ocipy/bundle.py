@@ -34,19 +34,47 @@ class Bundle:
 
     `path` is absolute and has no symbolic links, as the kernel tells it (and runc takes it);
     `config_file` is the name that messages use for where `text` came from; `warnings` are pairs of
-    a pointer and a sentence.
+    a pointer and a sentence. `fd` is the bundle's directory, or -1; the object owns it.
     """
 
-    __slots__ = ("config", "config_file", "path", "text", "warnings")
+    __slots__ = ("config", "config_file", "fd", "path", "text", "warnings")
 
     def __init__(
-        self, path: str, config_file: str, text: str, config: Config, warnings: list[Remark]
+        self,
+        path: str,
+        config_file: str,
+        text: str,
+        config: Config,
+        warnings: list[Remark],
+        fd: int = -1,
     ) -> None:
+        self.fd = fd
         self.path = path
         self.config_file = config_file
         self.text = text
         self.config = config
         self.warnings = warnings
+
+    def __del__(self) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the directory."""
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1
+
+    def open_rootfs(self) -> int:
+        """Open the root file system (O_PATH), in the directory that the config was read in.
+
+        Raises:
+            OSError: it is not there, or no directory.
+        """
+        flags = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
+        path = self.config["root"]["path"]
+        if self.fd < 0:
+            return os.open(os.path.join(self.path, path), flags)
+        return os.open(path, flags, dir_fd=self.fd)
 
 
 def open_bundle(path: str, config_path: str | None = None, *, strict: bool = False) -> Bundle:
@@ -76,17 +104,25 @@ def open_bundle(path: str, config_path: str | None = None, *, strict: bool = Fal
             config_file, config_fd = "standard input", os.dup(0)
         else:
             config_file, config_fd = config_path, _open_config(config_path, None)
-    finally:
+        try:
+            data = _read_all(config_fd, config_file)
+        finally:
+            os.close(config_fd)
+        text = decode(data, config_file)
+        config = parse(text, config_file)
+        gate = accept_strictly if strict else accept
+        warnings = accept_text(gate, config, text, config_file)
+    except BaseException:
         os.close(bundle_fd)
-    try:
-        data = _read_all(config_fd, config_file)
-    finally:
-        os.close(config_fd)
-    text = decode(data, config_file)
-    config = parse(text, config_file)
-    gate = accept_strictly if strict else accept
-    warnings = accept_text(gate, config, text, config_file)
-    return Bundle(absolute_path, config_file, text, config, warnings)  # type: ignore[arg-type]
+        raise
+    return Bundle(
+        absolute_path,
+        config_file,
+        text,
+        config,  # type: ignore[arg-type]
+        warnings,
+        bundle_fd,
+    )
 
 
 def accept_text(

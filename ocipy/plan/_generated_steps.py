@@ -1095,13 +1095,13 @@ class SetHostPropagation(Step):
 class BindRootfs(Step):
     """bind the root filesystem {path!r} to itself."""
 
-    __slots__ = ("path", "propagation")
+    __slots__ = ("path", "propagation", "found")
     operation = "bind_rootfs"
     code = 0x0202
     template = "bind the root filesystem {path!r} to itself"
     spec = "config.md#root"
     calls = ("openat", "mount_setattr", "open_tree", "move_mount")
-    kinds = (("path", "str"), ("propagation", "int"))
+    kinds = (("path", "str"), ("propagation", "int"), ("found", "fd"))
 
     def __init__(
         self,
@@ -1109,33 +1109,37 @@ class BindRootfs(Step):
         *,
         path: str,
         propagation: int,
+        found: HostFd | None = None,
     ) -> None:
         self.source = source
         self.place = "init"
         self.path = path
         self.propagation = propagation
+        self.found = found
 
 
 class OpenRoot(Step):
     """open the container's root directory {path!r}."""
 
-    __slots__ = ("path",)
+    __slots__ = ("path", "found")
     operation = "open_root"
     code = 0x0203
     template = "open the container's root directory {path!r}"
     spec = ""
     calls = ("openat",)
-    kinds = (("path", "str"),)
+    kinds = (("path", "str"), ("found", "fd"))
 
     def __init__(
         self,
         source: str,
         *,
         path: str,
+        found: HostFd | None = None,
     ) -> None:
         self.source = source
         self.place = "init"
         self.path = path
+        self.found = found
 
 
 class MountFilesystem(Step):

@@ -8,6 +8,7 @@ from __future__ import annotations
 from ocipy.errors import ConfigError
 from ocipy.plan import _generated_steps as steps
 from ocipy.plan.mount_options import PROPAGATION
+from ocipy.plan.step import HostFd
 from ocipy.sys.constants import MS_PRIVATE, MS_REC, MS_SHARED, MS_SLAVE, MS_UNBINDABLE
 from ocipy.sys.mount_constants import MOUNT_ATTR_RDONLY
 
@@ -59,7 +60,11 @@ def plan_rootfs(config: Config, host: HostFacts, request: CreateRequest) -> list
     """
     propagation = root_propagation(config)
     if not has_namespace(config, "mount"):
-        return [steps.OpenRoot("/root/path", path=request.rootfs)]
+        return [
+            steps.OpenRoot(
+                "/root/path", path=request.rootfs, found=HostFd(request.rootfs, "rootfs")
+            )
+        ]
     if request.no_pivot and propagation & MS_PRIVATE:
         # The host's mounts stay in the namespace: private, they would also stay mounted here after
         # the host has unmounted them, and keep their devices busy.
@@ -69,7 +74,10 @@ def plan_rootfs(config: Config, host: HostFacts, request: CreateRequest) -> list
     if of_host := host_propagation(config):
         plan.append(steps.SetHostPropagation(source, propagation=of_host))
     own = MS_SLAVE if propagation & MS_SLAVE else MS_PRIVATE
-    plan.append(steps.BindRootfs("/root/path", path=request.rootfs, propagation=own))
+    # A mount namespace that is joined may have something else mounted at the path.
+    joined = any(ns["type"] == "mount" and ns.get("path") for ns in config["linux"]["namespaces"])
+    found = None if joined else HostFd(request.rootfs, "rootfs")
+    plan.append(steps.BindRootfs("/root/path", path=request.rootfs, propagation=own, found=found))
     return plan
 
 

@@ -15,6 +15,9 @@ class HostFd:
     is seen outside; "userns" is a user namespace for an idmapped mount; "fifo" and "namespace" are
     files that must be of that type.
 
+    "rootfs" is the root file system as it was found with config.json: `path` may have come to lead
+    elsewhere.
+
     "char" and "block" are the device with the number `flags`, as a "tree": at `path`, or wherever
     the host has it.
 

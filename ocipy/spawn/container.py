@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 
 from ocipy import log
@@ -27,6 +28,10 @@ from ocipy.spawn.undo import Undo
 from ocipy.state import store
 from ocipy.state.process import start_ticks
 from ocipy.state.record import new_record, oci_state
+from ocipy.sys.fd import OwnedFd
+
+# What open(2) says of a root filesystem, in words.
+_NO_ROOTFS = {errno.ENOENT: "does not exist", errno.ENOTDIR: "is not a directory"}
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -149,10 +154,12 @@ def _make(
         detached=request.command == "create" or request.flag("detach"),
         console_socket=request.text("console-socket"),
     )
+    rootfs = _open_rootfs(bundle)
     record = new_record(
         container_id,
         bundle=bundle.path,
-        rootfs=_rootfs_path(bundle),
+        # As the kernel tells it, without symbolic links; init makes sure that it still leads there.
+        rootfs=os.readlink(f"/proc/self/fd/{rootfs.fd}"),
         oci_version=config["ociVersion"],
         annotations=config.get("annotations", {}),
     )
@@ -213,7 +220,7 @@ def _make(
         # and its cgroup with it. What is made anew is ours to remove.
         if cgroup is not None:
             record["cgroup"] = make_record(cgroup_paths, host.cgroup, scope)
-        launch = _prepare(request, plan, host, lock, record, bundle, undo, caller, tracer)
+        launch = _prepare(request, plan, host, lock, record, bundle, undo, caller, tracer, rootfs)
         container = Container(bundle, lock, record, launch, undo)
         store.save_config(lock.directory, bundle.text)
         store.save_record(lock, record)
@@ -245,6 +252,7 @@ def _prepare(
     undo: Undo,
     caller: Caller,
     tracer: Tracer | None,
+    rootfs: OwnedFd,
 ) -> Launch:
     def on_pid(pid: int) -> None:
         record["pid"] = pid
@@ -271,6 +279,7 @@ def _prepare(
         on_pid=on_pid,
         stdio=caller.stdio,
         tracer=tracer,
+        rootfs=rootfs,
     )
 
 
@@ -282,21 +291,23 @@ def _trace_environment(caller: Caller) -> list[str]:
     return trace_environment(caller.environ)
 
 
-def _rootfs_path(bundle: Bundle) -> str:
-    """Return the absolute path of the root filesystem.
+def _open_rootfs(bundle: Bundle) -> OwnedFd:
+    """Open the root filesystem.
 
     Raises:
         ConfigError: there is none. Spec (config.md#root): a directory MUST exist at the path.
     """
-    path = os.path.join(bundle.path, bundle.config["root"]["path"])
-    if not os.path.isdir(path):
-        missing = "is not a directory" if os.path.lexists(path) else "does not exist"
+    try:
+        return OwnedFd(bundle.open_rootfs())
+    except OSError as error:
+        path = os.path.join(bundle.path, bundle.config["root"]["path"])
         raise ConfigError(
             "/root/path",
-            f"the root filesystem {path!r} {missing}",
+            f"the root filesystem {path!r} {_NO_ROOTFS.get(error.errno or 0) or error.strerror}",
             hint="root.path starts at the bundle unless it begins with '/'",
-        )
-    return os.path.realpath(path)
+        ) from None
+    finally:
+        bundle.close()
 
 
 def place_cgroup(

@@ -46,6 +46,8 @@ _HINTS = {
     ("write_sysctl", errno.EINVAL): "the kernel does not take this value",
     ("write_sysctl", errno.EACCES): "the sysctl is read-only here",
     ("bind_rootfs", errno.ENOENT): "root.path must exist; a relative one starts at the bundle",
+    ("bind_rootfs", errno.ESTALE): "another directory was put in its place while the container was "
+    "made",
     ("pivot_root", errno.EINVAL): "the host's root is an initramfs? then use --no-pivot",
     ("mount_filesystem", errno.ENODEV): "a misspelt type, or a module that is not loaded",
     ("mount_filesystem", errno.EINVAL): "an option this file system does not know?",

@@ -37,8 +37,10 @@ class HostFds(dict["HostFd", int]):
             os.close(self.popitem()[1])
 
 
-def open_host_fds(wanted: Iterable[tuple[Step, HostFd]]) -> HostFds:
+def open_host_fds(wanted: Iterable[tuple[Step, HostFd]], rootfs_fd: int = -1) -> HostFds:
     """Open each HostFd once; `wanted` names a step that needs it, for the error message.
+
+    The kind "rootfs" is a copy of `rootfs_fd`.
 
     Raises:
         StepError: one cannot be opened; those that were are closed.
@@ -46,16 +48,18 @@ def open_host_fds(wanted: Iterable[tuple[Step, HostFd]]) -> HostFds:
     fds = HostFds()
     try:
         for step, host_fd in wanted:
-            fds[host_fd] = _open(step, host_fd)
+            fds[host_fd] = _open(step, host_fd, rootfs_fd)
     except BaseException:
         fds.close()
         raise
     return fds
 
 
-def _open(step: Step, host_fd: HostFd) -> int:
+def _open(step: Step, host_fd: HostFd, rootfs_fd: int) -> int:
     kind, path = host_fd.kind, host_fd.path
     try:
+        if kind == "rootfs":
+            return os.dup(rootfs_fd)
         if kind == "tree":
             return _open_tree(host_fd)
         if kind == "userns":

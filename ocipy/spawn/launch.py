@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from ocipy.request import Request
     from ocipy.spawn.tracing import Tracer
     from ocipy.spawn.undo import Undo
+    from ocipy.sys.fd import OwnedFd
 
 _INIT_PATH = os.path.join(os.path.dirname(os.path.dirname(__file__)), "_native", "ocipy-init")
 
@@ -68,6 +69,7 @@ class Launch:
         "pid",
         "pidfd",
         "privileged",
+        "rootfs",
         "stdio",
         "steps",
         "terminal_fd",
@@ -86,6 +88,7 @@ class Launch:
         on_pid: Callable[[int], None],
         stdio: tuple[int, int, int] = (0, 1, 2),
         tracer: Tracer | None = None,
+        rootfs: OwnedFd | None = None,
     ) -> None:
         """Prepare the walk; run() makes it.
 
@@ -98,11 +101,13 @@ class Launch:
             on_pid: told the pid of init as soon as it is known, and again when it changes.
             tracer: told of every step, when it began and ended.
             stdio: the standard streams of init: each is its own number, or above 2.
+            rootfs: the directory that a HostFd of the kind "rootfs" means.
         """
         self.steps = plan
         self.cgroup_path = cgroup_path
         self.privileged = privileged
         self.stdio = stdio
+        self.rootfs = rootfs
         self.pid = 0
         self.pidfd = -1
         self.terminal_fd = -1
@@ -186,7 +191,8 @@ class Launch:
         return at
 
     def _spawn(self, step: steps.SpawnInit) -> None:
-        with open_host_fds(host_fds_of(self.steps)) as fds:
+        rootfs_fd = self.rootfs.fd if self.rootfs is not None else -1
+        with open_host_fds(host_fds_of(self.steps), rootfs_fd) as fds:
             # Only where we must write id maps without privileges: see main.c.
             mapping = any(isinstance(step, steps.WriteIdMap) for step in self.steps)
             flags = PLAN_FLAG_DUMPABLE if mapping and not self.privileged else 0
@@ -221,6 +227,7 @@ class Launch:
                 for fd in (plan_fd, init_fd, init_sync_fd, cgroup_fd):
                     if fd >= 0:
                         os.close(fd)
+        self.rootfs = None
         self._on_pid(self.pid)
 
     def _does_without_cgroup(self) -> bool:

@@ -5,6 +5,18 @@ from __future__ import annotations
 import os
 
 
+class OwnedFd:
+    """A descriptor that is closed with the end of this object."""
+
+    __slots__ = ("fd",)
+
+    def __init__(self, fd: int) -> None:
+        self.fd = fd
+
+    def __del__(self) -> None:
+        os.close(self.fd)
+
+
 def write_all(fd: int, data: bytes, patience_seconds: float | None = None) -> None:
     """write(2) until all is written; raises OSError like os.write.
 

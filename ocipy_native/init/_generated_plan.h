@@ -142,10 +142,12 @@ struct set_host_propagation_args {
 struct bind_rootfs_args {
 	const char *path;
 	int64_t propagation;
+	int found;
 };
 
 struct open_root_args {
 	const char *path;
+	int found;
 };
 
 struct mount_filesystem_args {
@@ -750,6 +752,7 @@ static int decode_bind_rootfs(struct cursor *cursor, union op_args *args)
 {
 	args->bind_rootfs.path = cursor_string(cursor);
 	args->bind_rootfs.propagation = cursor_int(cursor);
+	args->bind_rootfs.found = cursor_fd(cursor);
 	return cursor_end(cursor);
 }
 
@@ -762,6 +765,7 @@ static int run_bind_rootfs(struct init_ctx *ctx, const union op_args *args,
 static int decode_open_root(struct cursor *cursor, union op_args *args)
 {
 	args->open_root.path = cursor_string(cursor);
+	args->open_root.found = cursor_fd(cursor);
 	return cursor_end(cursor);
 }
 

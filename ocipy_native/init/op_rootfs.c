@@ -68,16 +68,34 @@ static int set_propagation_of_mount(int fd, int64_t propagation)
 }
 
 /*
+ * The root file system at @path, in this mount namespace; @found is what the host has found with the
+ * config. Whoever can rename a directory on the way must not have another one taken for it.
+ */
+static int open_rootfs(const char *path, int found, struct step_report *report)
+{
+	AUTO_CLOSE int expected = found;
+	int directory = sys_openat(AT_FDCWD, path, O_PATH | O_DIRECTORY, 0);
+
+	if (directory < 0)
+		return fail(report, CALL_OPENAT, directory);
+	if (expected >= 0 && !same_file(directory, expected)) {
+		close(directory);
+		return fail_detail(report, CALL_OPENAT, -ESTALE, path);
+	}
+	return directory;
+}
+
+/*
  * pivot_root(2) wants a mount, whose parent is not shared: nor may this very bind spread to the host.
  */
 int op_bind_rootfs(struct init_ctx *ctx, const struct bind_rootfs_args *args,
 		   struct step_report *report)
 {
-	AUTO_CLOSE int directory = sys_openat(AT_FDCWD, args->path, O_PATH | O_DIRECTORY, 0);
+	AUTO_CLOSE int directory = open_rootfs(args->path, args->found, report);
 	int tree, rc;
 
 	if (directory < 0)
-		return fail(report, CALL_OPENAT, directory);
+		return directory;
 	rc = set_propagation_of_mount(directory, args->propagation);
 	if (rc < 0)
 		return fail(report, CALL_MOUNT_SETATTR, rc);
@@ -96,10 +114,10 @@ int op_bind_rootfs(struct init_ctx *ctx, const struct bind_rootfs_args *args,
 int op_open_root(struct init_ctx *ctx, const struct open_root_args *args,
 		 struct step_report *report)
 {
-	int fd = sys_openat(AT_FDCWD, args->path, O_PATH | O_DIRECTORY, 0);
+	int fd = open_rootfs(args->path, args->found, report);
 
 	if (fd < 0)
-		return fail(report, CALL_OPENAT, fd);
+		return fd;
 	ctx->rootfs_fd = fd;
 	return 0;
 }

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 REAL = "real"
 # How many attempts a class of races gets; `make attacks` asks for 10,000.
 ITERATIONS = int(os.environ.get("ATTACK_ITERATIONS", "200"))
+# The same for attempts that take a whole container each: as many, but for `make test`.
+LIVES = ITERATIONS if "ATTACK_ITERATIONS" in os.environ else 20
 # A weakened build that withstands so many attempts is not weak.
 WEAKENED_ITERATIONS = 5000
 

@@ -353,6 +353,42 @@ WEAKENINGS: dict[str, Weakening] = {
             ),
         ),
     ),
+    "config-read-twice": Weakening(
+        "one reading of `config.json` is accepted, and another one used",
+        (
+            (
+                "ocipy/bundle.py",
+                "        warnings = accept_text(gate, config, text, config_file)\n    except",
+                "        warnings = accept_text(gate, config, text, config_file)\n"
+                "        config = parse(open(absolute_path + '/config.json').read(), '')\n"
+                "    except",
+            ),
+        ),
+    ),
+    "config-kept-by-name": Weakening(
+        "what is kept for `exec` is the bundle's `config.json`, not the text that was accepted",
+        (
+            (
+                "ocipy/spawn/container.py",
+                "store.save_config(lock.directory, bundle.text)",
+                "store.save_config(lock.directory, open(bundle.path + '/config.json').read())",
+            ),
+        ),
+    ),
+    "rootfs-by-name": Weakening(
+        "the root is whatever its path leads to in the end",
+        ((f"{INIT}/op_rootfs.c", "if (expected >= 0 && !same_file", "if (0 && !same_file"),),
+    ),
+    "rootfs-of-another-bundle": Weakening(
+        "the root's path starts at the bundle's name, not at the directory that has the config",
+        (
+            (
+                "ocipy/bundle.py",
+                "        return os.open(path, flags, dir_fd=self.fd)",
+                "        return os.open(os.path.join(self.path, path), flags)",
+            ),
+        ),
+    ),
     "config-read-again": Weakening(
         "`exec` reads the bundle's `config.json`, not the one that was accepted",
         (

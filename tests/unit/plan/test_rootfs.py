@@ -16,12 +16,13 @@ from ocipy.plan._generated_steps import (
 )
 from ocipy.plan.request import CreateRequest
 from ocipy.plan.rootfs import plan_pivot, plan_root_read_only, plan_rootfs
-from ocipy.plan.step import Step
+from ocipy.plan.step import HostFd, Step
 from ocipy.sys.constants import MS_PRIVATE, MS_REC, MS_SHARED, MS_SLAVE, MS_UNBINDABLE
 from ocipy.sys.mount_constants import MOUNT_ATTR_RDONLY
 from tests.unit.host_facts import host_facts
 
 WHERE = "/linux/rootfsPropagation"
+FOUND = HostFd("/b/rootfs", "rootfs")
 
 
 def request(no_pivot: bool = False) -> CreateRequest:
@@ -48,7 +49,7 @@ def test_by_default_the_host_reaches_in_and_the_container_not_out() -> None:
     before, pivot, after = whole("")
     assert before == [
         SetHostPropagation("", propagation=MS_SLAVE | MS_REC),
-        BindRootfs("/root/path", path="/b/rootfs", propagation=MS_PRIVATE),
+        BindRootfs("/root/path", path="/b/rootfs", propagation=MS_PRIVATE, found=FOUND),
     ]
     assert pivot == [PivotRoot("/root/path")]
     assert after == []
@@ -68,7 +69,7 @@ def test_by_default_the_host_reaches_in_and_the_container_not_out() -> None:
 )
 def test_propagation(value: str, host: int, root: int, pivoted: int, last: int) -> None:
     before, pivot, after = whole(value)
-    bind = BindRootfs("/root/path", path="/b/rootfs", propagation=root)
+    bind = BindRootfs("/root/path", path="/b/rootfs", propagation=root, found=FOUND)
     assert before == [*([SetHostPropagation(WHERE, propagation=host)] if host else []), bind]
     assert pivot[1:] == attributes(pivoted)
     assert after == attributes(last)
@@ -77,6 +78,14 @@ def test_propagation(value: str, host: int, root: int, pivoted: int, last: int) 
 def attributes(propagation: int) -> list[Step]:
     step = SetMountAttributes(WHERE, target="/", propagation=propagation)
     return [step] if propagation else []
+
+
+def test_in_a_joined_mount_namespace_the_path_may_lead_elsewhere() -> None:
+    joined = config()
+    joined["linux"]["namespaces"][0]["path"] = "/proc/7/ns/mnt"
+    assert plan_rootfs(joined, host_facts(), request())[-1] == BindRootfs(
+        "/root/path", path="/b/rootfs", propagation=MS_PRIVATE
+    )
 
 
 def test_unknown_propagation() -> None:
@@ -93,7 +102,7 @@ def test_without_pivot() -> None:
 def test_without_a_mount_namespace() -> None:
     inherited = config(namespace="pid")
     assert plan_rootfs(inherited, host_facts(), request()) == [
-        OpenRoot("/root/path", path="/b/rootfs")
+        OpenRoot("/root/path", path="/b/rootfs", found=FOUND)
     ]
     assert plan_pivot(inherited, host_facts(), request()) == [ChangeRoot("/root/path")]
     with pytest.raises(ConfigError, match="needs a mount namespace"):
