@@ -40,19 +40,54 @@ def denied(directory: str) -> str:
     return path
 
 
+# A newgidmap(1) that writes what it is told to, without a word about setgroups (CVE-2018-7169).
+CARELESS = """
+#include <stdio.h>
+int main(int argc, char **argv)
+{
+	char path[100];
+	FILE *map;
+
+	snprintf(path, sizeof(path), "/proc/%s/gid_map", argv[1]);
+	map = fopen(path, "w");
+	return !map || fprintf(map, "%s %s %s\\n", argv[2], argv[3], argv[4]) < 0 || fclose(map);
+}
+"""
+
+
+@pytest.fixture
+def careless_helper(directory: str) -> str:
+    """Return a PATH on which newgidmap is careless, and runs as root."""
+    path = f"{directory}/careless"
+    os.mkdir(path)
+    with open(f"{path}/newgidmap.c", "w", encoding="utf-8") as file:
+        file.write(CARELESS)
+    command = ["gcc", "-w", f"{path}/newgidmap.c", "-o", f"{path}/newgidmap"]
+    subprocess.run(command, check=True)
+    os.chmod(f"{path}/newgidmap", 0o4755)
+    if os.statvfs(path).f_flag & os.ST_NOSUID:
+        pytest.skip(f"{path} is mounted nosuid: no helper can become root there")
+    return f"{path}:{os.environ['PATH']}"
+
+
+@against("setgroups-not-denied")
 def test_a_group_that_denies(
     container: Container,
     call: Callable[..., Call],  # noqa: F811
     tracer: Path,  # noqa: F811
     denied: str,
     attack: Attack,
+    careless_helper: str,
 ) -> None:
+    """Without the denial the kernel refuses the map to the user, and the helper is asked for it."""
     os.link(tracer, f"{container.bundle.rootfs}/bin/tracer")
     container.bundle.add_mount("/denied", "bind", denied, "bind")
     container.args("/bin/tracer", "regroup", "/denied")
     container.bundle.write()
-    run = call("run", "--bundle", container.bundle.path, container.id)
-    assert "setgroups: Operation not permitted" in run.out
+    environment = os.environ | {"PATH": careless_helper}
+    run = call("run", "--bundle", container.bundle.path, container.id, env=environment)
+    run.succeeded()
+    assert attack.is_weakened or "setgroups: Operation not permitted" in run.out
     attack.succeeded("not for this group" in run.out, run)
 
 

@@ -331,6 +331,61 @@ WEAKENINGS: dict[str, Weakening] = {
             ),
         ),
     ),
+    # -- lengths
+    "lengths-of-16-bits": Weakening(
+        "lengths wrap at 2^16 in what init is given, as those of netlink attributes do",
+        (
+            (
+                "ocipy/plan/encode.py",
+                '            parts.append(pack("<I", len(value)))\n            parts.extend',
+                "            value = value[: len(value) & 0xFFFF]\n"
+                '            parts.append(pack("<I", len(value)))\n'
+                "            parts.extend",
+            ),
+            (
+                "ocipy/plan/encode.py",
+                '            parts.append(pack("<I", len(value)) + value)',
+                "            value = value[: len(value) & 0xFFFF]\n"
+                '            parts.append(pack("<I", len(value)) + value)',
+            ),
+            (
+                "ocipy/plan/encode.py",
+                '    if b"\\0" in data:',
+                '    data = data[: len(data) & 0xFFFF]\n    if b"\\0" in data:',
+            ),
+            (
+                "ocipy/spawn/idmap_write.py",
+                '"".join(f"{line}\\n" for line in step.lines))',
+                "(lambda text: text[: len(text) & 0xFFFF])"
+                '("".join(f"{line}\\n" for line in step.lines)))',
+            ),
+        ),
+    ),
+    "lengths-of-32-bits": Weakening(
+        "init computes with lengths in 32 bits",
+        (
+            (
+                f"{INIT}/plan_reader.c",
+                "bytes = take(cursor, (size_t)length + 1);",
+                "bytes = take(cursor, length + 1);",
+            ),
+            (
+                f"{INIT}/plan_reader.c",
+                "(size_t)count + 1 > cursor->strings_left)",
+                "count + 1 > cursor->strings_left)",
+            ),
+        ),
+    ),
+    "setgroups-not-denied": Weakening(
+        "`setgroups` is left as it is where a user maps the own group",
+        (
+            (
+                "ocipy/plan/idmap.py",
+                "deny = own_id_only and not host.may_set_groups",
+                "deny = False",
+            ),
+        ),
+    ),
     # -- callers
     "users-by-name": Weakening(
         "the container's passwd is opened by name",
