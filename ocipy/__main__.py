@@ -22,6 +22,11 @@ if "ocipy_path" in launcher:
         posix.environ[b"LC_CTYPE"] = value
         posix.putenv(b"LC_CTYPE", value)
 
-from ocipy.cli import main  # noqa: E402
+try:
+    from ocipy.cli import main
+except (ImportError, MemoryError, OSError) as error:
+    # Too few files, too little memory, half an installation: there is nothing yet that could say so.
+    posix.write(2, f"ocipy: cannot load its modules: {error or 'not enough memory'}\n".encode())
+    posix._exit(1)
 
 main()

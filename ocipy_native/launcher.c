@@ -24,6 +24,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "launcher_config.h"
@@ -31,6 +32,7 @@
 #define OLDEST_PYTHON_MINOR 11
 #define NEWEST_PYTHON_MINOR 39
 #define FIXED_ARGUMENTS 11 /* those of step 3, and the NULL behind all */
+#define LEAST_FILES 5      /* standard streams, what runs, and what that loads */
 
 static void die(const char *what, const char *subject, const char *why)
 {
@@ -181,6 +183,21 @@ static void find_main(char main_file[PATH_MAX], const char *package, int minor)
 		die("cannot start ", package, strerror(ENAMETOOLONG));
 }
 
+/*
+ * Opens /dev/null where the caller left 0, 1 or 2 closed, as the Go runtime does. Later would be too
+ * late: main_file stays open, and gets the first number that is free.
+ */
+static void open_standard_fds(void)
+{
+	struct rlimit files;
+
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0)
+			(void)open("/dev/null", O_RDWR);
+	if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < LEAST_FILES)
+		die("cannot start: ", "the limit of open files (ulimit -n)", "it is too low");
+}
+
 int main(int argc, char **argv)
 {
 	char bin_dir[PATH_MAX] = "", prefix[PATH_MAX], package[PATH_MAX], interpreter[PATH_MAX];
@@ -191,6 +208,7 @@ int main(int argc, char **argv)
 	/* With set-user-ID, every argument and the environment would be an attacker's. */
 	if (getauxval(AT_SECURE) != 0)
 		die("refusing to run ", "set-user-ID or with file capabilities", "run it as root");
+	open_standard_fds();
 
 	if (readlink("/proc/self/exe", bin_dir, sizeof(bin_dir) - 1) < 0)
 		die("cannot find myself: readlink ", "/proc/self/exe", strerror(errno));

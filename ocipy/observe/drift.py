@@ -131,46 +131,55 @@ def _mounts(config: Config, live: dict[str, Any]) -> Iterator[Drift]:
     if config["root"].get("readonly") and "ro" not in visible.get("/", {}).get("options", ["ro"]):
         yield Drift("/root/readonly", "true", "the root can be written to")
     for i, mount in enumerate(config.get("mounts", ())):
-        destination = os.path.normpath(mount["destination"])
-        found = visible.get(destination)
+        found = visible.get(_real_path(live, mount["destination"]))
         if found is None:
+            destination = os.path.normpath(mount["destination"])
             yield Drift(f"/mounts/{i}/destination", f"a mount on {destination}", "none")
             continue
+        in_force = [found]
+        if mount.get("type") == "cgroup" and found["type"] == "tmpfs":
+            # Of cgroup v1 there is one mount for each hierarchy; the tmpfs only holds them.
+            below = found["destination"] + "/"
+            in_force = [m for m in visible.values() if m["destination"].startswith(below)]
         for flag in _FLAGS:
-            if flag in mount.get("options", ()) and flag not in found["options"]:
-                yield Drift(f"/mounts/{i}/options", flag, ",".join(found["options"]))
+            lacking = [m for m in in_force if flag not in m["options"]]
+            if flag in mount.get("options", ()) and lacking:
+                yield Drift(f"/mounts/{i}/options", flag, ",".join(lacking[0]["options"]))
 
 
 def _hidden_paths(config: Config, live: dict[str, Any]) -> Iterator[Drift]:
     visible = _visible(live)
-    root = f"/proc/{live['pid']}/root"
     for field in ("maskedPaths", "readonlyPaths"):
         for i, path in enumerate(config.get("linux", {}).get(field, ())):  # type: ignore[arg-type, var-annotated]
-            found = visible.get(os.path.normpath(path))
+            real_path = _real_path(live, path)
+            if real_path is None:  # what the container has not got needs no hiding
+                continue
+            found = visible.get(real_path)
             if found is None:
-                # What the container has not got needs no hiding; links in it are not followed.
-                if not _is_there(root, path):
-                    continue
                 yield Drift(f"/linux/{field}/{i}", f"{path} hidden or read-only", "it is not")
             elif field == "readonlyPaths" and "ro" not in found["options"]:
                 yield Drift(f"/linux/{field}/{i}", f"{path} read-only",
                             ",".join(found["options"]))  # fmt: skip
 
 
-def _is_there(root: str, path: str) -> bool:
+def _real_path(live: dict[str, Any], path: str) -> str | None:
+    """Return where the container finds `path`, its links followed (/var/run is one in most images)."""
     from ocipy.sys import native
 
     try:
-        root_fd = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        root = os.open(f"/proc/{live['pid']}/root", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError:
-        return False
+        return None
     try:
-        os.close(native.open_in_root(root_fd, path, os.O_PATH | os.O_CLOEXEC))
+        found = native.open_in_root(root, path, os.O_PATH | os.O_CLOEXEC)
     except OSError:
-        return False
+        return None
     finally:
-        os.close(root_fd)
-    return True
+        os.close(root)
+    try:
+        return os.readlink(f"/proc/self/fd/{found}")
+    finally:
+        os.close(found)
 
 
 def _limits(bundle: Bundle, container_id: str, root: str, paths: dict[str, str]) -> Iterator[Drift]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+from ocipy.errors import OcipyError, errno_text
+
 
 class OwnedFd:
     """A descriptor that is closed with the end of this object."""
@@ -49,8 +51,19 @@ def write_proc_file(path: str, text: str) -> None:
 
 
 def print_text(text: str) -> None:
-    """Write to the standard output as UTF-8, whatever the locale says: state is JSON."""
-    write_all(1, text.encode("utf-8", "surrogateescape"))
+    """Write to the standard output as UTF-8, whatever the locale says: state is JSON.
+
+    Raises:
+        BrokenPipeError: nobody reads it any more.
+        OcipyError: it cannot be written to, because it is full, say.
+    """
+    try:
+        write_all(1, text.encode("utf-8", "surrogateescape"))
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        reason = errno_text(error.errno or 0)
+        raise OcipyError(f"cannot write to the standard output: {reason}") from None
 
 
 def open_standard_fds() -> None:

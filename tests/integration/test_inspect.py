@@ -73,6 +73,19 @@ def test_nothing_has_drifted(container: Container) -> None:
     assert inspect(container, "--verify")["drift"] == []
 
 
+def test_mounts_are_looked_for_where_they_are(container: Container) -> None:
+    """Links in the image lead to some; of cgroup v1, "ro" is a matter of each hierarchy."""
+    demanding(container)
+    os.mkdir(f"{container.bundle.rootfs}/var/lib")
+    os.symlink("../run", f"{container.bundle.rootfs}/var/run")
+    container.bundle.add_mount("/var/run/secrets", "tmpfs", "tmpfs", "ro")
+    container.linux["maskedPaths"] = ["/var/run/secrets"]
+    container.linux["readonlyPaths"] = ["/var/run/../lib"]
+    container.bundle.add_mount("/sys/fs/cgroup", "cgroup", "cgroup", "ro", "nosuid")
+    container.up()
+    assert inspect(container, "--verify")["drift"] == []
+
+
 def test_drift_is_found(container: Container) -> None:
     demanding(container).up()
     container.verb("update", "--pids-limit", "77")
