@@ -36,6 +36,7 @@ _NOT_OUR_FAULT = frozenset(
     (
         errno.EACCES,
         errno.EDQUOT,
+        errno.EFBIG,
         errno.EIO,
         errno.EMFILE,
         errno.ENFILE,
@@ -149,6 +150,8 @@ def _report_bug(error: Exception) -> None:
         what = f"{name}{errno_text(error.errno or 0)}"
         if error.errno in _NOT_OUR_FAULT:
             hint = "'ocipy --debug' logs where it happened"
+    elif isinstance(error, MemoryError):
+        what, hint = errno_text(errno.ENOMEM), "'ocipy --debug' logs where it happened"
     log.failure(f"unexpected error: {what}", pointer="", location="", hint=hint, code="E900")
 
 

@@ -20,8 +20,9 @@ def signal_number(text: str) -> int:
     Raises:
         UsageError: no such signal. A number is taken as it is, and judged by the kernel.
     """
-    if text.isascii() and text.isdigit():
-        return int(text)
+    digits = text.removeprefix("+")
+    if digits.isascii() and digits.isdigit() and len(digits) < 10:
+        return int(digits)
     name = text.upper().removeprefix("SIG")
     number = _realtime(name) if name.startswith("RT") else getattr(_signal, f"SIG{name}", None)
     # SIG_IGN and the like are no signals, and neither is a function.

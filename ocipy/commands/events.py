@@ -113,4 +113,6 @@ def parse_duration(text: str, option: str = "interval") -> float:
             ) from None
     if seconds <= 0:
         raise UsageError(f"duration {option} must be greater than 0")
+    if seconds * 1e9 >= 1 << 63:  # Go counts nanoseconds
+        raise UsageError(f'invalid value "{text}" for flag -{option}: longer than 292 years')
     return seconds

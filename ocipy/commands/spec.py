@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 
 from ocipy.commands.version import SPEC_VERSION
-from ocipy.errors import StateError
+from ocipy.errors import StateError, errno_text
+from ocipy.sys.fd import write_all
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,8 +30,13 @@ def run(request: Request) -> int:
         raise StateError("File config.json exists. Remove it first") from None
     except OSError as error:
         raise StateError(f"cannot write {path}: {(error.strerror or '').lower()}") from None
-    with open(fd, "w", encoding="utf-8") as file:
-        file.write(json.dumps(config, indent="\t") + "\n")
+    try:
+        write_all(fd, (json.dumps(config, indent="\t") + "\n").encode())
+    except OSError as error:
+        os.unlink(path)  # half of one would be in the way
+        raise StateError(f"cannot write {path}: {errno_text(error.errno or 0)}") from None
+    finally:
+        os.close(fd)
     return 0
 
 

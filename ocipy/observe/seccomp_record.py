@@ -21,6 +21,7 @@ for us; before that some end with EINTR, as they may at any time.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import select
@@ -29,7 +30,7 @@ from struct import pack, unpack_from
 from threading import Thread
 
 from ocipy import log
-from ocipy.errors import ConfigError, UsageError, errno_text
+from ocipy.errors import ConfigError, OcipyError, UsageError, errno_text
 from ocipy.observe.bpf_machine import Program
 from ocipy.plan import _generated_steps as steps
 from ocipy.plan.seccomp import (
@@ -166,8 +167,15 @@ class Recorder:
     def start(self, launch: Launch) -> None:
         """Begin to answer; called before init is let go to its last steps."""
         self._stop_fd = os.eventfd(0, os.EFD_CLOEXEC)
-        self._thread = Thread(target=self._work, args=(launch.pid, launch.pidfd), daemon=True)
-        self._thread.start()
+        thread = Thread(target=self._work, args=(launch.pid, launch.pidfd), daemon=True)
+        try:
+            thread.start()
+        except RuntimeError as error:  # which is what CPython makes of an errno of clone(2)
+            raise OcipyError(
+                f"cannot record system calls: {error}",
+                hint="that takes a thread: memory or the number of processes is limited",
+            ) from None
+        self._thread = thread
 
     def finish(self) -> None:
         """Stop answering, and write the profile; warn of what was refused."""
@@ -209,6 +217,17 @@ class Recorder:
         }
 
     def _work(self, pid: int, pidfd: int) -> None:
+        try:
+            self._answer_all(pid, pidfd)
+        except Exception as error:  # noqa: BLE001 - without answers, its calls wait for ever
+            text = errno_text(error.errno or 0) if isinstance(error, OSError) else repr(error)
+            log.warning(f"recording ended early, and the container with it: {text}")
+            try:
+                pidfd_send_signal(pidfd, SIGKILL)
+            except OSError:
+                pass  # it has ended
+
+    def _answer_all(self, pid: int, pidfd: int) -> None:
         listener = self._find_listener(pid, pidfd)
         if listener < 0:
             return
@@ -236,8 +255,10 @@ class Recorder:
                 for name in os.listdir(f"/proc/{pid}/fd"):
                     if "seccomp notify" in os.readlink(f"/proc/{pid}/fd/{name}"):
                         return observe_native.pidfd_getfd(pidfd, int(name))
-            except OSError:
-                continue  # a descriptor that was closed meanwhile
+            except OSError as error:
+                if error.errno not in (errno.ENOENT, errno.EBADF, errno.ESRCH):
+                    raise
+                # a descriptor that was closed meanwhile, or the process has ended
         return -1
 
     def _answer(self, listener: int, init: int, executed: bool) -> bool:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import re
+import resource
+import signal
 from typing import TYPE_CHECKING
 
 import pytest
@@ -121,6 +123,21 @@ def test_spec_makes_a_bundle_that_runs(container: Container, runtime: Runtime) -
     container.bundle.config = config
     config["linux"]["cgroupsPath"] = f"/{container.id}"
     assert container.sh("id -u; hostname").split()[0] == "0"
+
+
+def test_spec_that_cannot_be_written(runtime: Runtime, directory: str) -> None:
+    """Half of a config.json would be in the way of the next attempt."""
+
+    def limit() -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
+
+    with open("/dev/null", "w", encoding="utf-8") as null:
+        call = runtime.call("spec", cwd=directory, preexec_fn=limit, stderr=null)
+    assert call.status == 1, call
+    if not runtime.is_runc:
+        assert not os.path.exists(f"{directory}/config.json")
+        runtime.call("spec", cwd=directory).succeeded()
 
 
 def test_spec_rootless(container: Container, runtime: Runtime, directory: str) -> None:

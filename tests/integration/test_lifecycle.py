@@ -210,7 +210,7 @@ def test_kill_a_stopped_container(container: Container, all_option: str) -> None
         call.failed("container not running")
 
 
-@pytest.mark.parametrize("signal", ["USR1", "SIGUSR1", "usr1", "10"])
+@pytest.mark.parametrize("signal", ["USR1", "SIGUSR1", "usr1", "10", "+10"])
 def test_kill_takes_names_and_numbers(container: Container, signal: str) -> None:
     pid = container.up("trap 'exit 44' USR1; echo up; while :; do sleep 0.01; done")
     container.kill(signal)
@@ -226,11 +226,12 @@ def test_kill_sends_sigterm_by_default(
     assert container.wait(pid) == 45
 
 
-@pytest.mark.parametrize("signal", ["NOSUCH", "-3x", "9999"])
+@pytest.mark.parametrize("signal", ["NOSUCH", "-3x", "9999", "9" * 20, "9" * 5000])
 def test_kill_with_a_wrong_signal(container: Container, signal: str) -> None:
     container.up()
     call = container.runtime.call("kill", container.id, signal)
     assert call.status == 1, call
+    assert "unexpected" not in call.err, call
     assert container.status == "running"
 
 

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.conftest import REPOSITORY
+from tests.integration.containers import Call
 from tests.integration.system_calls import call_program, caller
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.integration.containers import Call, Container
+    from tests.integration.containers import Container
 
 __all__ = ["call_program", "caller"]
 pytestmark = [
@@ -149,6 +150,44 @@ def test_exit_status_and_signals(container: Container, file: str) -> None:
     container.script("kill -TERM $$; kill -KILL $$; sleep 100")
     container.process["args"] = ["/bin/sh", "-c", "sh -c 'kill -KILL $$'; exit $?"]
     record(container, file, status=137)
+
+
+def failing(container: Container, file: str, function: str, error: str) -> Call:
+    """Run with a recorder of which one function fails."""
+    program = f"""
+import sys
+from ocipy import cli
+from ocipy.observe import seccomp_record
+def fail(*_): raise {error}
+seccomp_record.{function} = fail
+cli.main(sys.argv[1:])
+"""
+    words = [*container.runtime.global_options, "run", "--record-seccomp", file]
+    words += ["--bundle", container.bundle.path, container.id]
+    call = Call([sys.executable, "-c", program, *words], container.runtime.directory)
+    call.begin(cwd=REPOSITORY)
+    return call.wait(SECONDS)
+
+
+@pytest.mark.parametrize("function", ["Recorder._answer", "Recorder._find_listener"])
+def test_a_recorder_that_fails_ends_the_container(
+    container: Container, file: str, function: str
+) -> None:
+    """Nobody else would ever answer the container's system calls."""
+    container.script("echo never; sleep 1000")
+    container.bundle.write()
+    call = failing(container, file, function, "OSError(24, '')")
+    assert call.status, call
+    assert "recording ended early, and the container with it: too many" in call.err
+    assert "Traceback" not in call.err, call
+    assert not container.runtime.holds(container.id)
+
+
+def test_a_recorder_that_cannot_start(container: Container, file: str) -> None:
+    container.bundle.write()
+    call = failing(container, file, "Thread.start", "RuntimeError('no new thread')")
+    call.failed("cannot record system calls: no new thread")
+    assert not container.runtime.holds(container.id)
 
 
 def test_what_cannot_be_recorded(container: Container, directory: str, file: str) -> None:

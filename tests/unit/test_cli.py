@@ -139,6 +139,16 @@ def test_a_full_disk_is_not_called_a_bug(
     assert "is a bug" not in error
 
 
+def test_no_memory_is_not_called_a_bug(
+    capfd: pytest.CaptureFixture[str], state_that_fails: Fail
+) -> None:
+    state_that_fails(MemoryError())
+    assert cli.run_command_line(["state", "c1"]) == 1
+    error = capfd.readouterr().err
+    assert "cannot allocate memory (ENOMEM)" in error
+    assert "is a bug" not in error
+
+
 def test_debug_shows_the_traceback(
     capfd: pytest.CaptureFixture[str], state_that_fails: Fail
 ) -> None:
