@@ -25,8 +25,10 @@ if "ocipy_path" in launcher:
 try:
     from ocipy.cli import main
 except (ImportError, MemoryError, OSError) as error:
-    # Too few files, too little memory, half an installation: there is nothing yet that could say so.
-    posix.write(2, f"ocipy: cannot load its modules: {error or 'not enough memory'}\n".encode())
+    # Too few files, too little memory, half an installation: nothing is there yet that says so.
+    posix.write(
+        2, f"ocipy: cannot load its modules: {str(error) or 'not enough memory'}\n".encode()
+    )
     posix._exit(1)
 
 main()

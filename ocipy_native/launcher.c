@@ -18,6 +18,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -209,6 +210,8 @@ int main(int argc, char **argv)
 	if (getauxval(AT_SECURE) != 0)
 		die("refusing to run ", "set-user-ID or with file capabilities", "run it as root");
 	open_standard_fds();
+	/* Where the caller ignores it, the kernel reaps children, and nobody learns how they ended. */
+	signal(SIGCHLD, SIG_DFL);
 
 	if (readlink("/proc/self/exe", bin_dir, sizeof(bin_dir) - 1) < 0)
 		die("cannot find myself: readlink ", "/proc/self/exe", strerror(errno));

@@ -131,7 +131,8 @@ def _mounts(config: Config, live: dict[str, Any]) -> Iterator[Drift]:
     if config["root"].get("readonly") and "ro" not in visible.get("/", {}).get("options", ["ro"]):
         yield Drift("/root/readonly", "true", "the root can be written to")
     for i, mount in enumerate(config.get("mounts", ())):
-        found = visible.get(_real_path(live, mount["destination"]))
+        real_path = _real_path(live, mount["destination"])
+        found = visible.get(real_path) if real_path is not None else None
         if found is None:
             destination = os.path.normpath(mount["destination"])
             yield Drift(f"/mounts/{i}/destination", f"a mount on {destination}", "none")
@@ -163,7 +164,7 @@ def _hidden_paths(config: Config, live: dict[str, Any]) -> Iterator[Drift]:
 
 
 def _real_path(live: dict[str, Any], path: str) -> str | None:
-    """Return where the container finds `path`, its links followed (/var/run is one in most images)."""
+    """Return where the container finds `path`, with links followed: /var/run is often one."""
     from ocipy.sys import native
 
     try:

@@ -6,6 +6,7 @@ import json
 import os
 import resource
 import shutil
+import signal
 from typing import TYPE_CHECKING
 
 import pytest
@@ -95,6 +96,26 @@ def test_few_descriptors(container: Container) -> None:
 
     container.script("ulimit -n")
     assert container.run(preexec_fn=limit).out == "64\n"
+
+
+def test_a_caller_that_ignores_the_end_of_its_children(container: Container) -> None:
+    """The kernel then reaps them, and waiting for one is an error (ECHILD)."""
+
+    def ignore() -> None:
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+
+    container.config["hooks"] = {"createRuntime": [{"path": "/bin/true"}]}
+    container.script("sleep 1000")
+    container.create(preexec_fn=ignore)
+    container.start(preexec_fn=ignore)
+    exec_7 = (container.id, "/bin/sh", "-c", "exit 7")
+    call = container.runtime.call("exec", *exec_7, preexec_fn=ignore)
+    assert call.status == 7, call
+    pid_file = f"{container.bundle.path}/exec.pid"
+    detached = ("exec", "--detach", "--pid-file", pid_file, *exec_7)
+    container.runtime.call(*detached, preexec_fn=ignore).succeeded()
+    with open(pid_file, encoding="utf-8") as file:
+        assert container.wait(int(file.read())) == 7
 
 
 def test_many_open_descriptors_of_the_caller(container: Container) -> None:
