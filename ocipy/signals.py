@@ -6,7 +6,7 @@ import _signal  # type: ignore[import-not-found]
 
 from ocipy.errors import UsageError
 
-SIGKILL, SIGTERM = 9, 15
+SIGKILL, SIGTERM, SIGSTOP = 9, 15, 19
 
 
 def pidfd_send_signal(pidfd: int, number: int) -> None:

@@ -16,6 +16,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ocipy.request import Request
     from ocipy.spawn.container import Container
+    from ocipy.spawn.foreground import CaughtSignals
 
 # Wait statuses: ended by it, with a core dump, and as a shell reports its child's.
 _SIGSYS = (31, 31 | 0x80, (128 + 31) << 8)
@@ -33,7 +34,7 @@ def run(request: Request) -> int:
 
         recorder = open_recorder(request)
     container = make_container(request, request.args[0], start_at_once=True, recorder=recorder)
-    notify = None
+    notify = signals = None
     try:
         if manager := os.environ.get("NOTIFY_SOCKET"):
             from ocipy.spawn.notify import open_notify_socket
@@ -45,7 +46,7 @@ def run(request: Request) -> int:
             signals = CaughtSignals()
         if recorder is not None:
             recorder.start(container.launch)
-        _start(container)
+        _start(container, signals)
         request.started_at = time.monotonic()
         if container.launch.tracer is not None:
             container.launch.tracer.finish()
@@ -58,7 +59,7 @@ def run(request: Request) -> int:
 
             describe_faults(error, container.bundle.text, container.bundle.config_file)
         raise
-    if request.flag("detach"):
+    if signals is None:
         container.lock.release()
         if notify is not None:
             notify.relay(container.launch.pid, container.launch.pidfd)
@@ -82,7 +83,7 @@ def run(request: Request) -> int:
     return exit_status(wait_status)
 
 
-def _start(container: Container) -> None:
+def _start(container: Container, signals: CaughtSignals | None) -> None:
     """Spec (runtime.md#lifecycle), steps 7 to 9."""
     launch, record = container.launch, container.record
     launch.go()
@@ -93,7 +94,12 @@ def _start(container: Container) -> None:
     if config.get("hooks", {}).get("poststart"):
         from ocipy.spawn.hooks import run_hooks
 
-        run_hooks(config, "poststart", oci_state(record, "running", launch.pid))
+        meanwhile = None
+        if signals is not None:
+            from ocipy.spawn.foreground import ForwardedDuringHooks
+
+            meanwhile = ForwardedDuringHooks(launch, signals)
+        run_hooks(config, "poststart", oci_state(record, "running", launch.pid), meanwhile)
 
 
 def _lock_again(container: Container, otherwise: str) -> bool:

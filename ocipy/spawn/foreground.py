@@ -12,8 +12,12 @@ import select
 from _signal import (  # type: ignore[import-not-found]
     NSIG,
     SIGCHLD,
+    SIGHUP,
+    SIGINT,
     SIGKILL,
+    SIGQUIT,
     SIGSTOP,
+    SIGTERM,
     SIGWINCH,
     pidfd_send_signal,
     set_wakeup_fd,
@@ -73,6 +77,38 @@ def _forward(pidfd: int, number: int) -> None:
         pidfd_send_signal(pidfd, number)
     except OSError:
         pass  # it has just ended
+
+
+class ForwardedDuringHooks:
+    """While poststart hooks run, the program is there: signals are forwarded to it already.
+
+    Once one that asks us to end has come, and the program has ended, hooks are not waited for.
+    """
+
+    __slots__ = ("_launch", "_number", "_signals")
+
+    def __init__(self, launch: Launch, signals: CaughtSignals) -> None:
+        self._launch = launch
+        self._signals = signals
+        self._number = 0
+
+    def register(self, poll: select.poll) -> None:
+        poll.register(self._signals.fd, select.POLLIN)
+        if self._number:
+            poll.register(self._launch.pidfd, select.POLLIN)
+
+    def attend(self, ready: dict[int, int], poll: select.poll) -> None:
+        """Raises Interrupted."""
+        for number in self._signals.take() if self._signals.fd in ready else b"":
+            if number not in (SIGCHLD, SIGWINCH):
+                _forward(self._launch.pidfd, number)
+            if number in (SIGHUP, SIGINT, SIGQUIT, SIGTERM):
+                self._number = number
+                poll.register(self._launch.pidfd, select.POLLIN)
+        if self._number and self._launch.pidfd in ready:
+            from ocipy.spawn.interrupt import Interrupted
+
+            raise Interrupted(self._number, "the container and its poststart hook have ended")
 
 
 def wait_in_foreground(

@@ -13,25 +13,40 @@ import time
 
 from ocipy.errors import HookError, errno_text
 from ocipy.json_text import dumps
-from ocipy.signals import SIGKILL
+from ocipy.signals import SIGKILL, SIGSTOP
 from ocipy.spawn.failure import describe_wait_status
 from ocipy.sys import native
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from typing import Protocol
+
+    class Meanwhile(Protocol):
+        """What is to be attended to while a hook runs."""
+
+        def register(self, poll: select.poll) -> None: ...
+
+        def attend(self, ready: dict[int, int], poll: select.poll) -> None: ...
+
 
 _OUTPUT_MAX = 4096
 
 
-def run_hooks(config: Mapping[str, object], kind: str, state: Mapping[str, object]) -> None:
+def run_hooks(
+    config: Mapping[str, object],
+    kind: str,
+    state: Mapping[str, object],
+    meanwhile: Meanwhile | None = None,
+) -> None:
     """Run the hooks of one kind in order; `state` is the State of runtime.md#state.
 
     Raises:
         HookError: one could not be started, ended with a status other than 0, or ran out of time.
             The ones after it have not run.
+        Exception: what `meanwhile` raises; the hook has been killed.
     """
-    for error in _failures(config, kind, state):
+    for error in _failures(config, kind, state, meanwhile):
         raise error
 
 
@@ -46,7 +61,10 @@ def run_all_hooks(
 
 
 def _failures(
-    config: Mapping[str, object], kind: str, state: Mapping[str, object]
+    config: Mapping[str, object],
+    kind: str,
+    state: Mapping[str, object],
+    meanwhile: Meanwhile | None = None,
 ) -> Iterator[HookError]:
     hooks = config.get("hooks")
     if not isinstance(hooks, dict):
@@ -54,12 +72,19 @@ def _failures(
     text = dumps(state).encode()
     for i, hook in enumerate(hooks.get(kind) or []):
         try:
-            _run_hook(kind, i, hook, text, str(state.get("bundle") or "/"))
+            _run_hook(kind, i, hook, text, str(state.get("bundle") or "/"), meanwhile)
         except HookError as error:
             yield error
 
 
-def _run_hook(kind: str, i: int, hook: dict[str, object], state: bytes, bundle: str) -> None:
+def _run_hook(
+    kind: str,
+    i: int,
+    hook: dict[str, object],
+    state: bytes,
+    bundle: str,
+    meanwhile: Meanwhile | None,
+) -> None:
     path = str(hook["path"])
     argv: list[str] = hook.get("args") or [path]  # type: ignore[assignment]
     env = hook.get("env")
@@ -92,11 +117,20 @@ def _run_hook(kind: str, i: int, hook: dict[str, object], state: bytes, bundle: 
     conversation = _Conversation(pidfd, ours_in, ours_out, state)
     in_time = False
     try:
-        in_time = conversation.run(float(timeout) if isinstance(timeout, int) else None)
+        seconds = float(timeout) if isinstance(timeout, int) else None
+        in_time = conversation.run(seconds, meanwhile)
     finally:  # we, too, may be told to end
         if not in_time:
             _kill_descendants(pid, others)
-        status = os.waitpid(pid, 0)[1]
+        try:
+            status = os.waitpid(pid, 0)[1]
+        except ChildProcessError:
+            # In a program that imports ocipy: the kernel reaps its children if it ignores SIGCHLD.
+            raise HookError(
+                f"{kind} hook {path!r}: nobody can know how it ended",
+                pointer=pointer,
+                hint="this program ignores SIGCHLD, or waits for children that are not its own",
+            ) from None
     if in_time and status == 0:
         return
     how = (
@@ -122,7 +156,7 @@ class _Conversation:
         self._state = memoryview(state)
         self.output = b""
 
-    def run(self, timeout_seconds: float | None) -> bool:
+    def run(self, timeout_seconds: float | None, meanwhile: Meanwhile | None) -> bool:
         """Return whether the hook ended within its time."""
         os.set_blocking(self._writing, False)
         os.set_blocking(self._reading, False)
@@ -130,6 +164,8 @@ class _Conversation:
         poll.register(self._pidfd, select.POLLIN)
         poll.register(self._reading, select.POLLIN)
         poll.register(self._writing, select.POLLOUT)
+        if meanwhile is not None:
+            meanwhile.register(poll)
         deadline = None if timeout_seconds is None else time.monotonic() + timeout_seconds
         try:
             while True:
@@ -138,6 +174,8 @@ class _Conversation:
                     # poll(2) counts in an int: longer than 24 days is waited for in parts.
                     left = min(max(0, deadline - time.monotonic()) * 1000, 0x7FFFFFFF)
                 ready = dict(poll.poll(left))
+                if meanwhile is not None:
+                    meanwhile.attend(ready, poll)
                 if self._writing in ready and self._write():
                     poll.unregister(self._writing)
                     os.close(self._writing)
@@ -175,28 +213,74 @@ class _Conversation:
         return not data
 
 
-def _children() -> list[int]:
-    """Return our children; empty where the kernel is built without CONFIG_PROC_CHILDREN."""
+def _children(pid: int = 0) -> list[int]:
+    """Return the children of a process, by default our own, of all of its threads.
+
+    Empty where the kernel is built without CONFIG_PROC_CHILDREN, and for one that has ended.
+    """
+    found: list[int] = []
+    tasks = f"/proc/{pid or 'self'}/task"
     try:
-        with open(f"/proc/self/task/{os.getpid()}/children", "rb", buffering=0) as file:
-            return [int(pid) for pid in (file.read() or b"").split()]
-    except FileNotFoundError:
-        return []
+        for task in os.listdir(tasks):
+            with open(f"{tasks}/{task}/children", "rb", buffering=0) as file:
+                found += map(int, (file.read() or b"").split())
+    except (FileNotFoundError, ProcessLookupError):
+        pass
+    return found
 
 
 def _kill_descendants(pid: int, others: set[int]) -> None:
-    """Kill a hook and all that it started: what is orphaned by that becomes our child, and dies."""
+    """Kill a hook and all that it started."""
+    if len(os.listdir("/proc/self/task")) > 1:
+        _kill_tree(pid)
+        return
     try:
         os.killpg(pid, SIGKILL)
     except ProcessLookupError:
         pass
+    # What is orphaned by that becomes our child, and dies.
     while True:
         found = [child for child in _children() if child not in others and child != pid]
         for child in found:
-            try:
-                os.kill(child, SIGKILL)  # ours and not yet waited for: the number is not reused
-                os.waitpid(child, 0)
-            except (ProcessLookupError, ChildProcessError):
-                pass
+            _kill_child(child)
         if not found:
             return
+
+
+def _kill_tree(pid: int) -> None:
+    """Kill a hook and what can be told from the children of other threads: what descends from it.
+
+    A program that imports ocipy may start others at any moment, and adopts orphans of all of them.
+    So what a hook has let go before is left alone. All are stopped first, and start nothing more.
+    """
+    tree, new = [pid], [pid]
+    while new:
+        for member in new:
+            _signal(member, SIGSTOP)
+        new = [child for member in tree for child in _children(member) if child not in tree]
+        tree += new
+    try:
+        os.killpg(pid, SIGKILL)
+    except ProcessLookupError:
+        pass
+    for member in tree[1:]:
+        _signal(member, SIGKILL)
+    # We adopt each when its parent has ended, so they are reaped in order; the hook by our caller.
+    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+    for member in tree[1:]:
+        _kill_child(member)
+
+
+def _signal(pid: int, number: int) -> None:
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        pass
+
+
+def _kill_child(child: int) -> None:
+    try:
+        os.kill(child, SIGKILL)  # ours and not yet waited for: the number is not reused
+        os.waitpid(child, 0)
+    except (ProcessLookupError, ChildProcessError):
+        pass

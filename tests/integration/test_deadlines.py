@@ -12,6 +12,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,7 +20,7 @@ import pytest
 from tests.bundles import without_namespace
 from tests.conftest import REPOSITORY
 from tests.integration.cgroup_files import PURE_V2
-from tests.integration.containers import Container, Runtime, wait_until
+from tests.integration.containers import Call, Container, Runtime, wait_until
 from tests.integration.leftovers import cgroup_roots
 from tests.integration.short_deadlines import make_launcher
 
@@ -161,6 +162,66 @@ def test_delete_force_during_a_start_that_sits_in_a_poststart_hook(
     with open(path, encoding="ascii") as file:
         for pid in map(int, file.read().split()):
             wait_until(lambda pid=pid: not alive(pid), "the end of the hook", PATIENT)  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("ended_by", ["SIGTERM", "delete"])
+def test_a_foreground_run_that_sits_in_a_poststart_hook(
+    container: Container, ended_by: str
+) -> None:
+    """The program is there already: it gets the signal, and the hook is not waited for then."""
+    path = hang_in_poststart(container)
+    trap = "trap 'echo told; exit 3' TERM; " if ended_by == "SIGTERM" else ""
+    container.script(f"{trap}echo up; while :; do sleep 0.1; done").bundle.write()
+    call = container.runtime.begin("run", "--bundle", container.bundle.path, container.id)
+    wait_until(lambda: os.path.exists(path) and "up" in call.out, "the hook", PATIENT)
+    if ended_by == "delete":
+        container.delete("--force")
+    else:
+        call.process.terminate()
+    call.wait(PATIENT)
+    assert call.status == 128 + signal.SIGTERM, call
+    assert "interrupted by signal 15" in call.err
+    assert ("told" in call.out) == (ended_by == "SIGTERM")
+    assert not container.runtime.holds(container.id)
+    with open(path, encoding="ascii") as file:
+        for pid in map(int, file.read().split()):
+            wait_until(lambda pid=pid: not alive(pid), "the end of the hook", PATIENT)  # type: ignore[misc]
+
+
+THREADED = """
+import os, subprocess, sys, threading, time
+from ocipy.errors import HookError
+from ocipy.spawn.hooks import run_hooks
+path = sys.argv[1]
+script = f"sleep 1000 & setsid sh -c 'sleep 1000 & wait' & echo > {path}; wait"
+hook = {"path": "/bin/sh", "args": ["sh", "-c", script], "timeout": 1}
+errors = []
+def work():
+    try:
+        run_hooks({"hooks": {"poststart": [hook]}}, "poststart", {"bundle": "/"})
+    except HookError as error:
+        errors.append(error)
+thread = threading.Thread(target=work)
+thread.start()
+while not os.path.exists(path):
+    time.sleep(0.01)
+other = subprocess.Popen(["sleep", "1000"])
+thread.join()
+print(errors, other.poll(), flush=True)
+os.execv("/bin/sh", ["sh", "-c", f"cat /proc/{os.getpid()}/task/*/children; kill {other.pid}"])
+"""
+
+
+def test_a_hook_in_a_program_with_threads(directory: str) -> None:
+    """What other threads have started meanwhile is not the hook's, and lives."""
+    call = Call([sys.executable, "-c", THREADED, f"{directory}/up"], directory)
+    call.begin(cwd=REPOSITORY)
+    call.wait(PATIENT).succeeded()
+    errors, children = call.out.splitlines()
+    assert "ran past its timeout of 1s and was killed" in errors
+    assert errors.endswith(" None")
+    # The other child, and cat.
+    assert len(children.split()) == 2, call
 
 
 def alive(pid: int) -> bool:
