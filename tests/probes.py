@@ -116,8 +116,8 @@ def realtime_scheduling() -> str:
         os.rmdir(cgroup)
 
 
-def idmapped_mounts() -> str:
-    """Try mount_setattr(2) with MOUNT_ATTR_IDMAP on a directory where bundles are made."""
+def idmapped_mounts(where: str | None = None) -> str:
+    """Try mount_setattr(2) with MOUNT_ATTR_IDMAP on a directory where bundles are, or `where`."""
     code = """
 import ctypes, os, subprocess, sys
 libc = ctypes.CDLL(None, use_errno=True)
@@ -135,7 +135,7 @@ code = ctypes.get_errno()
 child.communicate()
 sys.exit(f"mount_setattr: {os.strerror(code)}" if failed else 0)
 """
-    directory = tempfile.mkdtemp(prefix="ocipy-probe-")
+    directory = tempfile.mkdtemp(prefix="ocipy-probe-", dir=where)
     try:
         return _output("python3", "-c", code, directory)
     finally:
@@ -196,6 +196,7 @@ PROBES: dict[str, Callable[[], str]] = {
     "personality-linux32": personality_linux32,
     "realtime-scheduling": realtime_scheduling,
     "idmapped-mounts": idmapped_mounts,
+    "idmapped-tmpfs": lambda: idmapped_mounts("/dev/shm"),
     "resctrl": resctrl,
     "ps": lambda: _output("ps", "-ef"),
     "seccomp": seccomp,

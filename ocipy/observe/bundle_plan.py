@@ -13,6 +13,7 @@ from ocipy.state import store
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ocipy.bundle import Bundle
+    from ocipy.cgroup.systemd.scope import Scope
     from ocipy.host.facts import HostFacts
     from ocipy.plan.create import Plan
 
@@ -26,20 +27,21 @@ def plan_of_bundle(
     no_pivot: bool = False,
     no_new_keyring: bool = False,
     cgroup_paths: dict[str, str] | None = None,
+    scope: Scope | None = None,
     cgroup_manager: str = "cgroupfs",
     rootless: str = "auto",
 ) -> Plan:
     """Return the plan for a container of that id below the state root `root`.
 
-    `cgroup_paths` are those of a container that exists, {} for none; None: what the config says to
-    the `cgroup_manager`, "cgroupfs", "systemd" or "disabled". `rootless` is that option's value.
+    `cgroup_paths` are those of a container that exists, {} for none, and `scope` its unit with the
+    systemd driver; None: what the config says to the `cgroup_manager`, "cgroupfs", "systemd" or
+    "disabled". `rootless` is that option's value.
 
     Raises:
         OcipyError: what `create` would say before it does anything; it knows its place in the file.
     """
     config = bundle.config
     try:
-        scope = None
         if cgroup_paths is None:
             cgroup_paths, scope = place_cgroup(
                 config, host, container_id, cgroup_manager, rootless, to_show=True

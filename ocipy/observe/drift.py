@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 
+from ocipy.cgroup.systemd.properties import as_systemd_writes
 from ocipy.host.probe import probe_host
 from ocipy.observe.bundle_plan import plan_of_bundle
 from ocipy.observe.live import read
@@ -20,8 +21,10 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ocipy.bundle import Bundle
+    from ocipy.cgroup.systemd.scope import Scope
     from ocipy.config._generated_types import Config
     from ocipy.json_text import Json
+    from ocipy.state.record import CgroupRecord
 
 _FLAGS = ("ro", "nosuid", "nodev", "noexec")
 # What these files hold for "no limit".
@@ -43,9 +46,16 @@ class Drift:
 
 
 def verify(
-    bundle: Bundle, live: dict[str, Any], container_id: str, root: str, paths: dict[str, str]
+    bundle: Bundle,
+    live: dict[str, Any],
+    container_id: str,
+    root: str,
+    cgroup: CgroupRecord | None,
 ) -> list[Drift]:
-    """Compare the config that a container was made with to what read_process() has found."""
+    """Compare the config that a container was made with to what read_process() has found.
+
+    `cgroup` is what its record says of the cgroup.
+    """
     config = bundle.config
     return [
         *_namespaces(config, live),
@@ -53,7 +63,7 @@ def verify(
         *_process(config, live),
         *_mounts(config, live),
         *_hidden_paths(config, live),
-        *_limits(bundle, container_id, root, paths),
+        *_limits(bundle, container_id, root, cgroup),
     ]
 
 
@@ -183,11 +193,15 @@ def _real_path(live: dict[str, Any], path: str) -> str | None:
         os.close(found)
 
 
-def _limits(bundle: Bundle, container_id: str, root: str, paths: dict[str, str]) -> Iterator[Drift]:
+def _limits(
+    bundle: Bundle, container_id: str, root: str, cgroup: CgroupRecord | None
+) -> Iterator[Drift]:
     """Plan the container again, and look whether each file has the value that it was given."""
-    if not paths:
+    if not cgroup or not cgroup["paths"]:
         return
-    plan = plan_of_bundle(bundle, probe_host(), container_id, root, cgroup_paths=paths)
+    scope = _scope(cgroup)
+    paths = cgroup["paths"]
+    plan = plan_of_bundle(bundle, probe_host(), container_id, root, cgroup_paths=paths, scope=scope)
     values: dict[str, tuple[str, str]] = {}
     for step in plan.steps:
         if isinstance(step, steps.WriteCgroupFile):
@@ -200,8 +214,21 @@ def _limits(bundle: Bundle, container_id: str, root: str, paths: dict[str, str])
                 values[path] = (step.source, value)
     for path, (pointer, value) in values.items():
         found = read(path).strip()
-        if found and not _equal(value, found):
-            yield Drift(pointer, f"{os.path.basename(path)}: {value}", found)
+        if not found or _equal(value, found):
+            continue
+        if scope is not None and found == as_systemd_writes(os.path.basename(path), value):
+            continue
+        yield Drift(pointer, f"{os.path.basename(path)}: {value}", found)
+
+
+def _scope(cgroup: CgroupRecord) -> Scope | None:
+    unit = cgroup.get("unit", "")
+    if not unit:
+        return None
+    from ocipy.cgroup.systemd.scope import Scope
+
+    path = cgroup["paths"][""]
+    return Scope(os.path.basename(os.path.dirname(path)), unit, path, cgroup.get("bus", ""))
 
 
 def _equal(asked: str, found: str) -> bool:

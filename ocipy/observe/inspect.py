@@ -66,7 +66,7 @@ def inspect_container(
         # The config that it was made with; paths in it start at the bundle.
         bundle = open_bundle(directory.path)
         bundle.path = record["bundle"]
-        found.drift = verify(bundle, found.live, container_id, root, paths)
+        found.drift = verify(bundle, found.live, container_id, root, cgroup)
     if with_host:
         found.host = read_process(os.getpid(), {})
     return found

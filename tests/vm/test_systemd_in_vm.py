@@ -35,7 +35,10 @@ def run_in_vm(*command: str, **environment: str) -> subprocess.CompletedProcess[
     return subprocess.run(
         [VM, "-s", "-m", "2048", "-t", str(SECONDS), *command],
         cwd=REPOSITORY,
-        env=os.environ | {"PATH": f"{REPOSITORY}/tests/vm:{os.environ['PATH']}"} | environment,
+        # Nothing that is done to the machine in there lasts.
+        env=os.environ
+        | {"PATH": f"{REPOSITORY}/tests/vm:{os.environ['PATH']}", "DISPOSABLE": "1"}
+        | environment,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

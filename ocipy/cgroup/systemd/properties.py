@@ -170,13 +170,33 @@ def _not_a(file: str) -> str:
     raise ValueError(file)
 
 
+def as_systemd_writes(file: str, value: str) -> str:
+    """Return what a file holds once systemd has written it anew, from the property of a limit.
+
+    That is after `systemctl daemon-reload`, say; its properties are coarser than two of the files.
+    """
+    if file == "cpu.max":
+        quota, _, period = value.partition(" ")
+        if quota != "max":
+            period_usec = int(period or 100_000)
+            return (
+                f"{_per_sec(int(quota), period_usec) * period_usec // _USEC_PER_SEC} {period_usec}"
+            )
+    if file == "pids.max" and value == "0":
+        return "1"
+    return value
+
+
+def _per_sec(quota: int, period_usec: int) -> int:
+    """Return CPUQuotaPerSecUSec, rounded up to what systemd keeps."""
+    per_sec = quota * _USEC_PER_SEC // period_usec
+    return -(-per_sec // _QUOTA_STEP_USEC) * _QUOTA_STEP_USEC
+
+
 def _bandwidth(value: str) -> list[str]:
     quota, _, period = value.partition(" ")
     period_usec = int(period or 100_000)
-    per_sec = _INFINITY
-    if quota != "max":
-        per_sec = int(quota) * _USEC_PER_SEC // period_usec
-        per_sec = -(-per_sec // _QUOTA_STEP_USEC) * _QUOTA_STEP_USEC
+    per_sec = _INFINITY if quota == "max" else _per_sec(int(quota), period_usec)
     return [f"CPUQuotaPeriodUSec=uint64 {period_usec}", f"CPUQuotaPerSecUSec=uint64 {per_sec}"]
 
 
