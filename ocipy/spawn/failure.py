@@ -68,6 +68,8 @@ _HINTS = {
     ("spawn_init", errno.ENOSPC): "a limit in /proc/sys/user/max_*_namespaces is reached",
     ("spawn_init", errno.EPERM): "making namespaces takes root, or a user namespace first",
     ("spawn_init", errno.EUSERS): "too many nested user namespaces",
+    ("move_network_device", errno.EPERM): "moving it takes CAP_NET_ADMIN over both network "
+    "namespaces, the one that it is in, too",
     ("open_terminal", errno.ENOENT): "a terminal takes a devpts on /dev/pts (see mounts)",
 }
 

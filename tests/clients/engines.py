@@ -116,6 +116,7 @@ class DockerLike(Engine):
 
 class Docker(DockerLike):
     program = "docker"
+    daemon = "dockerd"
     programs: tuple[str, ...] = ("docker", "dockerd", "containerd", "containerd-shim-runc-v2")
 
     def __init__(self, directory: str, runtime: str, tag: str) -> None:
@@ -150,7 +151,7 @@ class Docker(DockerLike):
         with open(f"{self.directory}/daemon.json", "w", encoding="utf-8") as file:
             json.dump(self.configuration(), file)
         self.room.start_daemon(
-            "dockerd.log", "dockerd", "--config-file", f"{self.directory}/daemon.json"
+            "dockerd.log", self.daemon, "--config-file", f"{self.directory}/daemon.json"
         )
         wait_until(lambda: self.room.run("docker", "version").returncode == 0, "dockerd answers")
         shell = f"tar -C {rootfs} -c . | docker import -c 'CMD [\"sh\"]' - {IMAGE}"
@@ -168,7 +169,8 @@ class Docker(DockerLike):
 
 class Podman(DockerLike):
     program = "podman"
-    programs = ("podman", "conmon")
+    programs: tuple[str, ...] = ("podman", "conmon")
+    driver = "overlay"
 
     def environment(self) -> dict[str, str]:
         return {
@@ -190,7 +192,7 @@ tmp_dir = "{store}/tmp"
         with open(f"{self.directory}/storage.conf", "w", encoding="utf-8") as file:
             file.write(f"""
 [storage]
-driver = "overlay"
+driver = "{self.driver}"
 graphroot = "{store}/root"
 runroot = "{store}/run"
 """)

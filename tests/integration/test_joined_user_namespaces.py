@@ -98,6 +98,7 @@ def test_sysctls_of_its_own_namespaces(container: Container, sysctl: str, value:
         assert file.read() == before, "the host's"
 
 
+@pytest.mark.runc_deviates("1.1 looks for the host's device by the path in the container")
 def test_devices_are_bound(container: Container) -> None:
     """Nobody can make one in a user namespace: what is asked for is the host's own."""
     map_ids(container)

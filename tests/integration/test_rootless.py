@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.bundles import write_file
+from tests.bundles import with_namespace, write_file
 from tests.integration.consoles import ConsoleSocket
 from tests.integration.containers import Call, wait_until
 from tests.integration.hook_scripts import Hooks
@@ -120,6 +120,18 @@ def test_groups_that_nobody_may_set(container: Container, call: Callable[..., Ca
             "",
             ("ext4 cannot be mounted in a user namespace",),
         ),
+        (
+            {
+                "destination": "/mnt",
+                "type": "bind",
+                "source": "/",
+                "options": ["bind"],
+                "uidMappings": [{"containerID": 0, "hostID": 3000, "size": 1}],
+                "gidMappings": [{"containerID": 0, "hostID": 3000, "size": 1}],
+            },
+            "",
+            ("an id-mapped mount needs CAP_SYS_ADMIN in the host's user namespace",),
+        ),
     ],
     ids=lambda value: value.get("type", "") if isinstance(value, dict) else "",
 )
@@ -137,6 +149,27 @@ def test_mounts_that_are_not_allowed(
     assert refused.status == 1, refused
     if container.runtime.is_ocipy:
         refused.failed("/mounts/", *texts)
+    assert not container.runtime.holds(container.id)
+
+
+@pytest.mark.runc_deviates("1.1 passes over what it does not know")
+@pytest.mark.parametrize(
+    ("field", "value", "texts"),
+    [
+        ("netDevices", {"lo": {"name": "other"}}, ("operation not permitted", "CAP_NET_ADMIN")),
+        ("intelRdt", {"closID": "rootless", "schemata": ["MB:0=50"]}, ()),
+    ],
+    ids=["netDevices", "intelRdt"],
+)
+def test_what_takes_privileges_on_the_host(
+    container: Container, call: Callable[..., Call], field: str, value: object, texts: Any
+) -> None:
+    """What the kernel refuses, or the host has not, is said with the field; nothing is left."""
+    container.linux[field] = value
+    with_namespace(container.config, "network")
+    container.bundle.write()
+    refused = call("create", "--bundle", container.bundle.path, container.id)
+    refused.failed(f"/linux/{field}", *texts)
     assert not container.runtime.holds(container.id)
 
 
@@ -203,6 +236,15 @@ def test_spec_and_default_state_root(
     as_user("spec", "--rootless", "--bundle", bundle).succeeded()
     with open(config, encoding="utf-8") as file:
         made = json.load(file)
+    mounts = {mount["destination"]: mount for mount in made["mounts"]}
+    # What a user namespace cannot have is replaced, as by runc.
+    assert mounts["/sys"]["type"] == "none"
+    assert "rbind" in mounts["/sys"]["options"]
+    assert "gid=5" not in mounts["/dev/pts"]["options"]
+    assert "resources" not in made["linux"]
+    assert "network" not in [ns["type"] for ns in made["linux"]["namespaces"]]
+    for field in ("uidMappings", "gidMappings"):
+        assert made["linux"][field] == [{"containerID": 0, "hostID": USER, "size": 1}]
     made["process"].update(args=["/bin/sleep", "1000"], terminal=False)
     write_file(config, json.dumps(made))
     as_user("create", "--bundle", bundle, container.id).succeeded()

@@ -136,10 +136,9 @@ def test_update(scoped: Container) -> None:
     assert show(unit, "MemoryMax", "TasksMax") == {"MemoryMax": str(50 << 20), "TasksMax": "33"}
 
 
+@pytest.mark.runc_deviates("it has no inspect")
 def test_nothing_has_drifted(scoped: Container) -> None:
     """`inspect --verify`: not by what systemd rounds when it writes limits anew, either."""
-    if not scoped.runtime.is_ocipy:
-        pytest.skip("runc and crun have no inspect")
     scoped.linux["resources"] = copy.deepcopy(RESOURCES)
     unit, directory = scope_of(scoped.up())
 
@@ -157,6 +156,7 @@ def test_nothing_has_drifted(scoped: Container) -> None:
     assert drift() == {"/linux/resources/memory/limit": str(50 << 20)}
 
 
+@pytest.mark.runc_deviates("1.1 does not know cpu.burst")
 def test_what_systemd_has_no_property_for(scoped: Container) -> None:
     """It is written into the cgroup, and systemd lets it be."""
     scoped.linux["resources"] = {
@@ -192,6 +192,7 @@ def test_run_leaves_no_unit(scoped: Container) -> None:
     assert not is_loaded(unit_of(scoped))
 
 
+@pytest.mark.runc_deviates("1.1 leaves the unit loaded")
 def test_a_unit_that_has_failed(scoped: Container) -> None:
     """The name is free again, though systemd keeps units that have failed."""
     unit = unit_of(scoped)
@@ -208,6 +209,7 @@ def test_a_unit_that_has_failed(scoped: Container) -> None:
     assert not is_loaded(unit)
 
 
+@pytest.mark.runc_deviates("1.1 makes the container in the cgroup of the other")
 def test_a_unit_that_another_container_has(
     scoped: Container, make_container: Callable[[], Container]
 ) -> None:
