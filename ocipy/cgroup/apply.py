@@ -215,7 +215,9 @@ def _cannot_write(step: Step, path: str, error: OSError) -> StepError:
             enabled = read_file(f"{directory}/cgroup.controllers").split()
         except OSError:
             enabled = [controller]  # v1
-        if controller in enabled or controller == "cgroup":
+        if not os.path.isdir(directory):
+            hint = "somebody has removed this cgroup"
+        elif controller in enabled or controller == "cgroup":
             hint = f"this kernel has no {name}"
         else:
             hint = f"the controller {controller} is not enabled in {directory}"

@@ -34,6 +34,8 @@ def change_freezer(root: str, container_id: str, verb: str) -> None:
 
         cgroup = open_cgroup(where)
         if verb == "pause":
+            if not cgroup.exists():
+                raise StateError(f"cannot pause {directory.id}: somebody has removed its cgroup")
             cgroup.freeze()
         else:
             cgroup.thaw()

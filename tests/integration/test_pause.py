@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.integration.leftovers import cgroup_roots, cgroups
+
 if TYPE_CHECKING:
     from tests.integration.containers import Container
 
@@ -52,6 +54,23 @@ def test_a_created_container_can_be_paused(container: Container) -> None:
     container.verb("resume")
     assert container.status == "created"
     container.start()
+
+
+def test_a_cgroup_that_is_gone(container: Container) -> None:
+    """Somebody has moved the processes away, and removed it: what cannot be done is said."""
+    container.linux["resources"] = {"pids": {"limit": 50}}
+    container.create()
+    for path in cgroups(container.id):
+        root = next(root for root in cgroup_roots() if path.startswith(f"{root}/"))
+        with open(f"{root}/cgroup.procs", "w", encoding="ascii") as file:
+            file.write(str(container.pid))
+        os.rmdir(path)
+    why = "no such file" if container.runtime.is_runc else "removed"
+    container.verb("pause", check=False).failed(why)
+    container.verb("update", "--pids-limit", "9", check=False).failed(why)
+    assert container.status == "created"
+    container.start()
+    container.delete("--force")
 
 
 @pytest.mark.parametrize("how", ["kill", "kill --all", "delete --force"])
