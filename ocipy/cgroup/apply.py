@@ -77,8 +77,10 @@ def _create_cgroup(step: steps.CreateCgroup, pid: int, undo: Undo) -> None:
             for directory in reversed(missing):
                 try:
                     os.mkdir(directory, 0o755)
-                except FileExistsError:
-                    pass  # made by somebody else meanwhile
+                except FileExistsError:  # made by somebody else meanwhile
+                    if os.path.isfile(directory):
+                        hint = "the kernel has a file of that name there; name another cgroup"
+                        raise StepError(step, "mkdir", errno.EEXIST, hint=hint) from None
             return
         except FileNotFoundError:
             continue

@@ -16,6 +16,9 @@ from ocipy.cgroup.files import read_pids, sub_cgroups, write_file
 from ocipy.errors import StateError, errno_text
 from ocipy.signals import SIGKILL, pidfd_send_signal
 
+# Gone, or never made: a cgroup cannot have the name of a file of the kernel's.
+_NOT_THERE = (errno.ENOENT, errno.ENOTDIR)
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -232,7 +235,7 @@ class Cgroup:
                     os.rmdir(path)
                 except OSError as error:
                     # Others have made cgroups in this parent, or it is gone.
-                    if error.errno not in (errno.EBUSY, errno.ENOTEMPTY, errno.ENOENT):
+                    if error.errno not in (errno.EBUSY, errno.ENOTEMPTY, *_NOT_THERE):
                         raise self._cannot_remove(path, error) from None
 
     def _remove_tree(self, path: str, *, final: bool) -> str:
@@ -240,9 +243,9 @@ class Cgroup:
         try:
             os.rmdir(path)  # mostly nothing is below
             return ""
-        except FileNotFoundError:
-            return ""
         except OSError as error:
+            if error.errno in _NOT_THERE:
+                return ""
             if error.errno != errno.EBUSY:
                 raise self._cannot_remove(path, error) from None
         for directory in (*sub_cgroups(path), path):

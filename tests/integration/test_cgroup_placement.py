@@ -84,6 +84,15 @@ def test_a_path_that_climbs(container: Container) -> None:
         assert paths == {f"/{container.id}"}
 
 
+@pytest.mark.runc_deviates("leaves cgroups behind", run=False)
+@pytest.mark.parametrize("where", ["cgroup.procs", "ID/cgroup.procs", "ID/cgroup.procs/below"])
+def test_a_path_that_is_a_file(container: Container, where: str) -> None:
+    container.linux["cgroupsPath"] = f"/{where.replace('ID', container.id)}"
+    call = container.create(check=False).failed("cgroup.procs", "cgroupsPath")
+    assert "while cleaning up" not in call.err, call
+    assert not container.runtime.holds(container.id)
+
+
 def test_an_existing_cgroup_of_that_name(container: Container) -> None:
     """Made by the caller, with limits of its own perhaps: used, if it is empty."""
     made = []
