@@ -52,8 +52,10 @@ def plan_cgroup_mount(
         )
     attributes = options.attributes() | (MOUNT_ATTR_RDONLY if read_only else 0)
     unified = host.cgroup.unified
-    if has_namespace(config, "user") and not own_namespace and unified is not None:
-        # A user namespace may only mount cgroup2 in a cgroup namespace that belongs to it.
+    in_user_namespace = host.in_user_namespace or has_namespace(config, "user")
+    if in_user_namespace and not own_namespace and unified is not None:
+        # A user namespace may only mount cgroup2 in a cgroup namespace that belongs to it. As runc,
+        # also where it is ocipy that runs in one, as with a rootless podman.
         return [
             steps.MountBind(
                 source,

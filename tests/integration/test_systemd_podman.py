@@ -89,6 +89,14 @@ def test_run(podman: Podman) -> None:
     assert podman.run("-t", "busybox", "/bin/tty") == "/dev/pts/0"
 
 
+def test_the_hosts_cgroup_namespace(podman: Podman) -> None:
+    """cgroup2 cannot be mounted then, so the host's is bound: to look at, and no more."""
+    script = "cat /proc/self/cgroup; ls -d /sys/fs/cgroup/user.slice; mkdir /sys/fs/cgroup/x"
+    out = podman.run("--cgroupns", "host", "busybox", "/bin/sh", "-c", script, status=1)
+    assert "/user.slice/" in out.splitlines()[0]
+    assert out.splitlines()[1:] == ["/sys/fs/cgroup/user.slice"]
+
+
 def test_exec_and_stop_in_a_scope_with_limits(podman: Podman) -> None:
     script = "trap 'exit 5' TERM; while :; do sleep 0.1; done"
     podman.call(

@@ -61,7 +61,13 @@ def run_tests(runtime: str, *words: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["test_systemd_cgroup.py", "test_systemd_user.py", "test_systemd_podman.py"]
+    "name",
+    [
+        "test_systemd_cgroup.py",
+        "test_systemd_user.py",
+        "test_systemd_podman.py",
+        "test_systemd_docker.py",
+    ],
 )
 def test_file(name: str, runtime_program: str) -> None:
     run_tests(runtime_program, f"tests/integration/{name}")

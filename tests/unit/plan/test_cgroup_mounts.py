@@ -107,8 +107,9 @@ def test_v2_is_mounted(namespaces: str) -> None:
     )
 
 
-def test_v2_is_bound_where_it_cannot_be_mounted() -> None:
-    (step,) = plan(CgroupFacts((), V2), "user", "ro")
+@pytest.mark.parametrize(("namespaces", "inside"), [("user", False), ("user", True), ("", True)])
+def test_v2_is_bound_where_it_cannot_be_mounted(namespaces: str, *, inside: bool) -> None:
+    (step,) = plan(CgroupFacts((), V2), namespaces, "ro", in_user_namespace=inside)
     assert isinstance(step, MountBind)
     assert (step.path, step.target, step.recursive) == (ROOT, ROOT, 0)
     assert step.attr_set == SAFE | MOUNT_ATTR_RDONLY
