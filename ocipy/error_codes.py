@@ -55,7 +55,8 @@ CODES: dict[str, tuple[str, str, str]] = {
     "E303": (
         "the record of the container cannot be read",
         "Its state.json is damaged, or was written by a newer ocipy.",
-        "'ocipy delete --force ID' removes what can still be found of the container.",
+        "'ocipy delete --force ID' kills and removes what is certain to be the container's, and "
+        "says what else there is.",
     ),
     "E400": (
         "a step of the plan failed",

@@ -7,7 +7,6 @@ from ocipy.signals import SIGKILL, SIGTERM
 from ocipy.state import store
 from ocipy.state.destroy import destroy, kill_processes
 from ocipy.state.process import open_process
-from ocipy.state.record import salvage_record
 from ocipy.state.status import CREATING, current_status, require_allowed
 from ocipy.state.store import ContainerBusyError, ContainerLock, ContainerNotFoundError, RecordError
 
@@ -99,11 +98,9 @@ def _delete(lock: ContainerLock, *, force: bool) -> None:
         if not force:
             raise
         log.warning(f"{error}; removing what can be found")
-        found = salvage_record(error.value, directory.id)
-        if found is None:
-            store.remove(lock)
-        else:
-            destroy(lock, found)
+        from ocipy.state.lost import find_lost
+
+        destroy(lock, find_lost(directory, error.value))
         return
     if not force:
         status = current_status(directory, record, lock_held=True)

@@ -257,6 +257,7 @@ def _prepare(
     def on_pid(pid: int) -> None:
         record["pid"] = pid
         record["startTicks"] = start_ticks(pid) or 0
+        lock.note_init(pid, record["startTicks"])
         store.save_record(lock, record)
 
     def on_created(pid: int) -> None:

@@ -1,6 +1,7 @@
 """One directory per container under the state root, and a lock in it.
 
-    ROOT/ID/lock         flock(2) of the command that is changing the container; says who that is
+    ROOT/ID/lock         flock(2) of the command that is changing the container; says who that is,
+                         and which process is the container's init
     ROOT/ID/state.json   the StateRecord, replaced whole by rename(2): readers take no lock
     ROOT/ID/config.json  the accepted config as it was read; exec, update and hooks never need the
                          bundle again, and changing it there changes nothing
@@ -48,6 +49,9 @@ RECORD, CONFIG, LOCK = "state.json", "config.json", "lock"
 START_FIFO, REPORT_FIFO = "start", "report"
 # A directory, made only where the caller has NOTIFY_SOCKET.
 NOTIFY = "notify"
+
+# The first line of the lock file: who holds it.
+_HOLDER_SIZE = 41
 
 # How long another command on the same container may take before we give up: longer than hooks with
 # a sensible timeout, shorter than the patience of those who call us (containerd: 30 seconds).
@@ -157,7 +161,7 @@ class ContainerLock:
                 raise self._gone()
             # Fixed width: whatever was there is overwritten.
             pid = os.getpid()
-            line = f"{pid:10} {start_ticks(pid) or 0:20} {self.command:8}\n"
+            line = f"{pid:10} {start_ticks(pid) or 0:20} {self.command:8.8}\n"
             os.pwrite(self.fd, line.encode(), 0)
         except OSError as error:
             self.release()
@@ -165,6 +169,17 @@ class ContainerLock:
         except BaseException:
             self.release()
             raise
+
+    def note_init(self, pid: int, ticks: int) -> None:
+        """Note which process the container's init is, beside the record (see lost.py).
+
+        Raises:
+            StateError: it cannot be written.
+        """
+        try:
+            os.pwrite(self.fd, f"{pid:10} {ticks:20}\n".encode(), _HOLDER_SIZE)
+        except OSError as error:
+            raise _not_written(f"{self.directory.path}/{LOCK}", error) from None
 
     def release(self) -> None:
         if self.fd >= 0:
@@ -206,10 +221,19 @@ def lock_holder(directory: ContainerDir) -> tuple[int, int, str]:
     """Return pid and start ticks of the process that got the lock last, and its command where that
     is known; (0, 0, "") if there is none."""
     try:
-        pid, ticks, *command = _read(directory, LOCK).split()
+        pid, ticks, *command = _read(directory, LOCK)[:_HOLDER_SIZE].split()
         return int(pid), int(ticks), "".join(command)
     except (OSError, ValueError):
         return 0, 0, ""
+
+
+def noted_init(directory: ContainerDir) -> tuple[int, int]:
+    """Return pid and start ticks of the container's init as they were noted; (0, 0) if never."""
+    try:
+        pid, ticks = _read(directory, LOCK)[_HOLDER_SIZE:].split()
+        return int(pid), int(ticks)
+    except (OSError, ValueError):
+        return 0, 0
 
 
 def check_id(container_id: str) -> None:
