@@ -38,7 +38,8 @@ _HINTS = {
     ("join_namespace", errno.EPERM): "the namespace belongs to a user namespace over which ocipy "
     "has no CAP_SYS_ADMIN",
     ("enter_cgroup", errno.ENOSPC): "its cpuset.cpus or cpuset.mems is empty",
-    ("fork_init", errno.EAGAIN): "the container's limit of processes (pids) is reached",
+    ("fork_init", errno.EAGAIN): "the container's limit of processes (pids) or its user's "
+    "(RLIMIT_NPROC) is reached; exec takes one more than its program, for a moment",
     ("set_user", errno.EINVAL): "the id has no mapping in the container's user namespace",
     ("become_root", errno.EINVAL): "id 0 has no mapping in the container's user namespace",
     ("write_id_map", errno.EPERM): "the ids must be ours, or mapped by newuidmap and /etc/subuid",
