@@ -7,6 +7,7 @@ worded here; the expensive module is imported only once something is wrong.
 from __future__ import annotations
 
 from _json import encode_basestring as _quote
+from _json import make_encoder as _make_encoder
 from _json import make_scanner as _make_scanner
 from _json import scanstring as _scan_string
 
@@ -123,9 +124,18 @@ def loads(text: str) -> Json:
     return value  # type: ignore[no-any-return]
 
 
+def _refuse_value(value: object) -> object:
+    raise TypeError(f"{type(value).__name__} has no JSON form")
+
+
+# As json.dumps makes it for one line: markers (of circles), default, encoder, indent, separators,
+# sort_keys, skipkeys, allow_nan.
+_encode_line = _make_encoder(None, _refuse_value, _quote, None, ":", ",", False, False, False)
+
+
 def dumps(value: object, indent: int = 0) -> str:
     """Return JSON text: one line, or with `indent` spaces per level as json.dumps lays it out."""
-    return "".join(_encode(value, indent, "\n"))
+    return "".join(_encode(value, indent, "\n") if indent else _encode_line(value, 0))
 
 
 def _encode(value: object, indent: int, newline: str) -> list[str]:
@@ -136,15 +146,14 @@ def _encode(value: object, indent: int, newline: str) -> list[str]:
     if isinstance(value, int | float):
         return [repr(value)]
     inner = newline + " " * indent
-    comma, colon = ("," + inner, ": ") if indent else (",", ":")
-    opening, closing = (inner, newline) if indent else ("", "")
+    comma = "," + inner
     parts: list[str] = []
     if isinstance(value, dict):
         for name, item in value.items():
-            parts += [comma, _quote(name), colon, *_encode(item, indent, inner)]
-        return ["{", opening, *parts[1:], closing, "}"] if parts else ["{}"]
+            parts += [comma, _quote(name), ": ", *_encode(item, indent, inner)]
+        return ["{", inner, *parts[1:], newline, "}"] if parts else ["{}"]
     if isinstance(value, list | tuple):
         for item in value:
             parts += [comma, *_encode(item, indent, inner)]
-        return ["[", opening, *parts[1:], closing, "]"] if parts else ["[]"]
-    raise TypeError(f"{type(value).__name__} has no JSON form")
+        return ["[", inner, *parts[1:], newline, "]"] if parts else ["[]"]
+    return [str(_refuse_value(value))]

@@ -50,9 +50,9 @@ def execute(step: Step, pid: int, undo: Undo) -> None:
 def missing_directories(path: str, mountpoint: str) -> list[str]:
     """Return `path` and its parents below `mountpoint` that are not there, deepest first."""
     missing = []
-    while path != mountpoint and len(path) > len(mountpoint) and not os.path.isdir(path):
+    while path != mountpoint and len(path) > len(mountpoint) and not os.access(path, os.F_OK):
         missing.append(path)
-        path = os.path.dirname(path)
+        path = path.rpartition("/")[0]
     return missing
 
 

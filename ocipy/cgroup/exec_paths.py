@@ -65,10 +65,10 @@ def attach_step(record: CgroupRecord | None, paths: Mapping[str, str]) -> Step |
     """
     if record is None or not record.get("bus"):
         return None
-    from ocipy.plan._generated_steps import AttachToUnit
+    from ocipy.plan import _generated_steps as steps
 
     below = paths.get("", "")[len(record["paths"][""]) :]
-    return AttachToUnit("", unit=record["unit"], below=below, bus=record["bus"])
+    return steps.AttachToUnit("", unit=record["unit"], below=below, bus=record["bus"])
 
 
 def follow_init(paths: dict[str, str], facts: CgroupFacts, pid: int) -> None:

@@ -80,11 +80,11 @@ def frozen_above(path: str) -> str:
     `path` need not exist. What is made in it, or moved there, would stand still at once.
     """
     while len(path) > 1:
-        path = os.path.dirname(path)
+        path = path.rpartition("/")[0]
         if is_frozen_v2(path) or is_frozen_v1(path):
             return path
-        if os.path.isdir(path) and not any(
-            os.path.exists(f"{path}/{file}") for file in ("freezer.state", "cgroup.events")
+        if os.access(path, os.F_OK) and not any(
+            os.access(f"{path}/{file}", os.F_OK) for file in ("freezer.state", "cgroup.events")
         ):
             return ""  # the root of the hierarchy, which cannot be frozen
     return ""

@@ -102,13 +102,13 @@ def _plan_schemata(schemata: list[str], config: Config, container_id: str) -> St
     if not schemata:
         return None
     from ocipy.cgroup.resctrl import mount_point
-    from ocipy.plan._generated_steps import CreateResctrlGroup, JoinResctrlGroup
+    from ocipy.plan import _generated_steps as steps
     from ocipy.plan.intel_rdt import plan_join_intel_rdt
 
     groups = [
         step.group
         for step in plan_join_intel_rdt(config, container_id)
-        if isinstance(step, JoinResctrlGroup)
+        if isinstance(step, steps.JoinResctrlGroup)
     ]
     if not groups:
         # runc's words.
@@ -116,7 +116,7 @@ def _plan_schemata(schemata: list[str], config: Config, container_id: str) -> St
     if not mount_point():
         raise StateError("Intel RDT: resctrl is not mounted on this host")
     # The group is there, so that nothing is made.
-    return CreateResctrlGroup("/linux/intelRdt", group=groups[0], schemata=schemata)
+    return steps.CreateResctrlGroup("/linux/intelRdt", group=groups[0], schemata=schemata)
 
 
 class _NoUndo:

@@ -91,7 +91,7 @@ class Step:
     def __eq__(self, other: object) -> bool:
         if type(other) is not type(self):
             return False
-        names = ("source", "place", *(name for name, _ in self.kinds))
+        names = ("operation", "source", "place", *(name for name, _ in self.kinds))
         return all(getattr(self, name) == getattr(other, name) for name in names)
 
     def __hash__(self) -> int:

@@ -1,19 +1,21 @@
 """What the launcher starts in place of ocipy/__main__.py: the same, with its modules from a pack.
 
-pack.py compiles this file, puts the table of the modules in, and their code behind it. For each
-module the table has (offset, length, is it a package, its file, the modules that its import
-statements name, None or the (mtime, size) of the file that was packed).
+pack.py compiles this file, puts the index of the pack in, and everything else behind it. For each
+module there is (is it a package, the modules that its import statements name, None or the (mtime,
+size) of the file that was packed, its code).
 
 Theory of operation. `import` needs Python code of the interpreter for every module that is not in
 sys.modules yet, so a module is put there, with all that it imports, in one go: load() executes the
 modules that a module needs before the module, as its import statements would. What is imported
-inside of a function comes here through the finder.
+inside of a function comes here through the finder. Modules of the usual commands are read in
+portions: some when we start, others when the module of their command is asked for.
 """
 
 from __future__ import annotations
 
 import posix
 import sys
+from _imp import extension_suffixes
 from marshal import loads
 
 TYPE_CHECKING = False
@@ -25,14 +27,67 @@ if TYPE_CHECKING:
 PACKAGE = __file__.rsplit("/", 2)[0]
 PARENT = PACKAGE.rpartition("/")[0]
 
-TABLE = loads(b"@TABLE@")
+COLD_CODE, PORTIONS, PLACES = loads(b"@INDEX@")
 modules = sys.modules
 new_module = type(sys)
 new_spec = type(sys.__spec__)
 extension_loader: Any = modules["_frozen_importlib_external"].ExtensionFileLoader
-# Where they are need not be looked for either.
-EXTENSIONS = frozenset(("ocipy._native._calls", "ocipy._native._shim"))
+# Where they are need not be looked for either: ours, and the one of the standard library that every
+# command needs. It stands in the last directory of the path, which this saves to be listed.
+EXTENSIONS = {
+    "ocipy._native._calls": f"{PACKAGE}/_native/_calls.abi3.so",
+    "ocipy._native._shim": f"{PACKAGE}/_native/_shim.abi3.so",
+    "_json": f"{sys.path[-1]}/_json{extension_suffixes()[0]}",
+}
 pack = posix.open(__file__, posix.O_RDONLY | posix.O_CLOEXEC)
+# What was read, and not executed yet.
+entries: dict[str, Any] = {}
+
+
+def read(portion: tuple[int, int]) -> None:
+    """Read the modules that stand together at (offset, length)."""
+    entries.update(loads(posix.pread(pack, portion[1], portion[0])))
+
+
+def entry_of(name: str) -> Any:
+    """Return what there is of a module, once; None if it is not in the pack."""
+    if name not in entries:
+        # Not one that a usual command needs.
+        global PLACES
+        if type(PLACES) is bytes:
+            PLACES = loads(PLACES)
+        if name not in PLACES:
+            return None
+        read(PLACES[name])
+    return entries.pop(name)
+
+
+# -- functions that are seldom called
+
+
+class Cold:
+    """Stands where a function belongs, until it is called for the first time."""
+
+    __slots__ = ("length", "made", "name", "names", "place")
+    made: Any
+
+    def __init__(self, names: dict[str, Any], name: str, place: int, length: int) -> None:
+        self.names, self.name, self.place, self.length = names, name, place, length
+
+    def __getattr__(self, attribute: str) -> Any:
+        """Of `made`, which is not there at first, and of what a function has."""
+        if attribute != "made":
+            return getattr(self.made, attribute)
+        defined: dict[str, Any] = {}
+        exec(loads(posix.pread(pack, self.length, COLD_CODE + self.place)), self.names, defined)
+        self.made = defined[self.name]
+        return self.made
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.made(*args, **kwargs)
+
+    def __get__(self, instance: object, owner: object = None) -> Any:
+        return self.made.__get__(instance, owner)
 
 
 # -- the package's modules
@@ -40,8 +95,11 @@ pack = posix.open(__file__, posix.O_RDONLY | posix.O_CLOEXEC)
 
 def load(name: str) -> bool:
     """Execute a module and what it needs; False if its file has changed since it was packed."""
-    offset, length, is_package, file, needs, state = TABLE[name]
-    file = f"{PARENT}/{file}"
+    entry = entry_of(name)
+    if entry is None:
+        return False
+    is_package, needs, state, code = entry
+    file = f"{PARENT}/{code.co_filename}"
     if state:
         try:
             status = posix.stat(file)
@@ -56,12 +114,13 @@ def load(name: str) -> bool:
     names = module.__dict__
     package, _, leaf = name.rpartition(".")
     names["__file__"] = file
+    names["__cold__"] = Cold
     names["__package__"] = name if is_package else package
     if is_package:
         names["__path__"] = [file.rpartition("/")[0]]
     modules[name] = module
     try:
-        exec(loads(posix.pread(pack, length, offset)), names)
+        exec(code, names)
     except BaseException:
         del modules[name]
         raise
@@ -70,17 +129,31 @@ def load(name: str) -> bool:
     return True
 
 
+def load_all_of(command: str) -> bool:
+    """Execute the module of a command, and what it is known to import later, inside of functions.
+
+    For those, too, `import` then finds a module that is there.
+    """
+    for portion in PORTIONS.pop(command):
+        read(portion)
+    loaded = load(command)
+    for name in tuple(entries):
+        if name not in modules and name in entries:
+            load(name)
+    return loaded
+
+
 class PackFinder:
     """Finds the modules of the pack for `import`; others find what is not there, or has changed."""
 
     @staticmethod
     def find_spec(name: str, path: object = None, target: object = None) -> ModuleSpec | None:
-        if name in TABLE:
-            return new_spec(name, FINDER) if load(name) else None
-        if name in EXTENSIONS:
-            file = f"{PACKAGE}/{name[6:].replace('.', '/')}.abi3.so"
+        if name in EXTENSIONS and posix.access(file := EXTENSIONS[name], posix.R_OK):
             return new_spec(name, extension_loader(name, file), origin=file)
-        return None
+        if name[:5] != "ocipy":
+            return None
+        loaded = load_all_of(name) if name in PORTIONS else load(name)
+        return new_spec(name, FINDER) if loaded else None
 
     @staticmethod
     def create_module(spec: ModuleSpec) -> ModuleType:
@@ -104,11 +177,9 @@ def stand_in_for_os() -> None:
     """
     module = new_module("os")
     names = module.__dict__
-    names.update((key, value) for key, value in posix.__dict__.items() if key[:2] != "__")
+    names.update({key: value for key, value in posix.__dict__.items() if key[:2] != "__"})
     del names["environ"]
-    names["_exit"] = posix._exit
     modules["os"] = module
-    import posixpath
 
     def fsencode(name: str | bytes) -> bytes:
         name = posix.fspath(name)
@@ -119,6 +190,10 @@ def stand_in_for_os() -> None:
         return name.decode("utf-8", "surrogateescape") if isinstance(name, bytes) else name
 
     def missing(name: str) -> object:
+        if name == "path":
+            import posixpath
+
+            return names.setdefault(name, posixpath)
         if name == "environ":
             # Not for writing: putenv(3) belongs to that, and the real one does it.
             environ = {fsdecode(key): fsdecode(value) for key, value in posix.environ.items()}
@@ -131,12 +206,13 @@ def stand_in_for_os() -> None:
         names.update((key, value) for key, value in os.__dict__.items() if key != "__name__")
         return getattr(os, name)
 
-    names.update(path=posixpath, fsencode=fsencode, fsdecode=fsdecode, __getattr__=missing)
+    names.update(fsencode=fsencode, fsdecode=fsdecode, __getattr__=missing)
 
 
 if sys.flags.utf8_mode and "os" not in modules:
     stand_in_for_os()
 sys.meta_path.insert(0, FINDER)
+for portion in PORTIONS.pop("ocipy.__main__"):
+    read(portion)
 __file__ = f"{PACKAGE}/__main__.py"
-place, length, *_ = TABLE["ocipy.__main__"]
-exec(loads(posix.pread(pack, length, place)))
+exec(entry_of("ocipy.__main__")[3])

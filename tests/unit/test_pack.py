@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
+import inspect
+import json
 import os
 import shutil
 import subprocess
@@ -12,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from ocipy.plan import _generated_steps as steps
+from ocipy.plan.step import Step
 from tests.conftest import REPOSITORY
 
 ROOT = Path(REPOSITORY)
@@ -134,6 +139,106 @@ def test_a_traceback_shows_file_and_line(package: Path) -> None:
     )
     assert f'File "ocipy/signals.py", line {line}, in signal_number' in done.stderr
     assert "raise UsageError(" in done.stderr
+
+
+FUNCTIONS = """
+import importlib
+for name in {modules!r}:
+    importlib.import_module(name)
+def told(value):
+    code = value.__code__
+    count = code.co_argcount + code.co_kwonlyargcount
+    defaults = [repr(d) for d in value.__defaults__ or () if not callable(d)]
+    return code.co_varnames[:count], defaults, value.__kwdefaults__, value.__module__
+for name in {modules!r}:
+    module = importlib.import_module(name)
+    for holder in (module, *(v for v in vars(module).values() if type(v) is type)):
+        if holder is not module and holder.__module__ != name:
+            continue
+        for key, value in sorted(vars(holder).items()):
+            if type(value).__name__ in ("function", "Cold") and value.__module__ == name:
+                print(repr((type(value).__name__, name, holder.__name__, key, *told(value))))
+"""
+
+
+def test_functions_that_are_fetched_when_called_are_those_of_the_source(package: Path) -> None:
+    hot = json.loads((ROOT / "ocipy_native" / "pack" / "hot.json").read_text())["functions"]
+    # The classes of steps are not classes here.
+    names = [name for name in hot if name not in ("ocipy.cli", "ocipy.plan._generated_steps")]
+    code = FUNCTIONS.format(modules=names)
+    from_files = subprocess.run(
+        [sys.executable, "-c", f"import sys; sys.path[0] = {str(package.parent)!r}\n{code}"],
+        capture_output=True,
+        check=True,
+        text=True,
+    )
+    expected = [ast.literal_eval(line) for line in from_files.stdout.splitlines()]
+    packed = [ast.literal_eval(line) for line in output_of(package, code).splitlines()]
+    assert [function[1:] for function in packed] == [function[1:] for function in expected]
+    kinds = [function[0] for function in packed]
+    assert kinds.count("Cold") > 100 < kinds.count("function")
+
+
+METHOD = """
+from ocipy.cgroup.driver import Cgroup
+cold = Cgroup.__init__.__globals__["__cold__"]
+seldom = [key for key, value in vars(Cgroup).items() if type(value) is cold]
+assert "exists" in seldom, seldom
+cgroup = Cgroup({"": "/dev/null/nothing"}, [])
+assert cgroup.exists.__self__ is cgroup and cgroup.exists.__func__ is vars(Cgroup)["exists"].made
+assert Cgroup.exists(cgroup) is cgroup.exists() is False
+print("good")
+"""
+
+
+def test_a_method_that_is_fetched_when_called_is_bound(package: Path) -> None:
+    assert output_of(package, METHOD) == "good\n"
+
+
+STEPS = """
+import ocipy.plan._generated_steps as steps
+for name, args in {classes!r}:
+    made, same = (getattr(steps, name)("/source", **args) for _ in range(2))
+    other = getattr(steps, name)("/other", **args)
+    assert made == same and made != other and hash(made) == hash(same)
+    keys = ("operation", "code", "template", "spec", "calls", "kinds", "place", "source")
+    print([getattr(made, key) for key in keys], [getattr(made, key) for key, _ in made.kinds])
+first = [getattr(steps, name)("", **args) for name, args in {classes!r}]
+assert all(a != b for i, a in enumerate(first) for b in first[:i])
+"""
+
+
+def test_steps_of_the_pack_are_those_of_the_classes(package: Path) -> None:
+    # The values are not what a plan would have: nothing looks at them here.
+    classes: list[tuple[str, dict[str, int]]] = []
+    for name, value in vars(steps).items():
+        if isinstance(value, type) and issubclass(value, Step) and value is not Step:
+            needed = [
+                parameter.name
+                for parameter in inspect.signature(value).parameters.values()
+                if parameter.kind is parameter.KEYWORD_ONLY and parameter.default is parameter.empty
+            ]
+            classes.append((name, dict.fromkeys(needed, 7)))
+    code = STEPS.format(classes=classes)
+    from_files = subprocess.run(
+        [sys.executable, "-c", f"import sys; sys.path[0] = {str(package.parent)!r}\n{code}"],
+        capture_output=True,
+        check=True,
+        text=True,
+    )
+    assert len(classes) > 70
+    assert output_of(package, code) == from_files.stdout
+
+
+def test_a_class_of_steps_that_the_pack_cannot_know_is_refused(package: Path) -> None:
+    with (package / "timestamp.py").open("a") as file:
+        file.write("\nfrom ocipy.plan._generated_steps import Exec\n")
+    packer = ROOT / "ocipy_native" / "pack" / "pack.py"
+    done = subprocess.run(
+        [sys.executable, packer, package, package / "other.pyc"], capture_output=True, text=True
+    )
+    assert done.returncode == 1
+    assert "classes of steps are asked for as `steps.X`: from ocipy.plan" in done.stderr
 
 
 STAND_IN = """
