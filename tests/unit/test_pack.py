@@ -148,7 +148,7 @@ for name in {modules!r}:
 def told(value):
     code = value.__code__
     count = code.co_argcount + code.co_kwonlyargcount
-    defaults = [repr(d) for d in value.__defaults__ or () if not callable(d)]
+    defaults = [type(default).__name__ for default in value.__defaults__ or ()]
     return code.co_varnames[:count], defaults, value.__kwdefaults__, value.__module__
 for name in {modules!r}:
     module = importlib.import_module(name)
@@ -156,8 +156,11 @@ for name in {modules!r}:
         if holder is not module and holder.__module__ != name:
             continue
         for key, value in sorted(vars(holder).items()):
-            if type(value).__name__ in ("function", "Cold") and value.__module__ == name:
-                print(repr((type(value).__name__, name, holder.__name__, key, *told(value))))
+            kind = type(value).__name__
+            if kind == "Cold":
+                value = value.made
+            if kind in ("function", "Cold") and value.__module__ == name:
+                print(repr((kind, name, holder.__name__, key, *told(value))))
 """
 
 
