@@ -13,14 +13,14 @@ if "ocipy_path" in launcher:
     sys.path.append(__file__.rsplit("/", 2)[0])
     sys.path += [path for path in launcher["ocipy_path"].split(":") if path]
 
-    # In the C locale CPython sets LC_CTYPE (PEP 538), and -I leaves no way to ask it not to. Hooks
-    # must not inherit it. `os` has not been imported yet, so its environ is made from this one.
-    posix.environ.pop(b"LC_CTYPE", None)
-    posix.unsetenv(b"LC_CTYPE")
-    if "ocipy_lc_ctype" in launcher:
-        value = launcher["ocipy_lc_ctype"].encode("utf-8", "surrogateescape")
-        posix.environ[b"LC_CTYPE"] = value
-        posix.putenv(b"LC_CTYPE", value)
+    # The launcher has set LC_ALL, so that the interpreter reads no locales. Hooks must not inherit
+    # it. `os` has not been imported yet, so its environ is made from this one.
+    posix.environ.pop(b"LC_ALL", None)
+    posix.unsetenv(b"LC_ALL")
+    if "ocipy_lc_all" in launcher:
+        value = launcher["ocipy_lc_all"].encode("utf-8", "surrogateescape")
+        posix.environ[b"LC_ALL"] = value
+        posix.putenv(b"LC_ALL", value)
 
 try:
     from ocipy.cli import main

@@ -9,7 +9,7 @@
  *   1. finds the package by its own place, /proc/self/exe: PREFIX/bin/ocipy belongs to
  *      PREFIX/lib/python3.X/site-packages/ocipy (or one of the other layouts below);
  *   2. finds an interpreter of that X;
- *   3. execs PYTHON -I -S -X utf8=1 -X ocipy_path=DIRS [-X ocipy_lc_ctype=VALUE]
+ *   3. execs PYTHON -I -S -X utf8=1 -X ocipy_path=DIRS [-X ocipy_lc_all=VALUE]
  *      PACKAGE/_native/packed_main.pyc ARGUMENTS, with the environment as it is; PACKAGE/__main__.py
  *      where that was packed for another Python, or not at all.
  *
@@ -203,7 +203,7 @@ int main(int argc, char **argv)
 {
 	char bin_dir[PATH_MAX] = "", prefix[PATH_MAX], package[PATH_MAX], interpreter[PATH_MAX];
 	char main_file[PATH_MAX], path_option[4 * PATH_MAX], lc_option[PATH_MAX];
-	const char *lc_ctype = getenv("LC_CTYPE");
+	const char *lc_all = getenv("LC_ALL");
 	int minor, count = 0;
 
 	/* With set-user-ID, every argument and the environment would be an attacker's. */
@@ -237,7 +237,7 @@ int main(int argc, char **argv)
 	arguments[count++] = "utf8=1";
 	arguments[count++] = "-X";
 	arguments[count++] = path_option;
-	if (lc_ctype != NULL && path_of(lc_option, "ocipy_lc_ctype=%s", lc_ctype)) {
+	if (lc_all != NULL && path_of(lc_option, "ocipy_lc_all=%s", lc_all)) {
 		arguments[count++] = "-X";
 		arguments[count++] = lc_option;
 	}
@@ -246,6 +246,13 @@ int main(int argc, char **argv)
 		arguments[count++] = argv[i];
 	arguments[count] = NULL;
 
+	/*
+	 * CPython reads the locale's files, and in the C locale those of C.UTF-8, for which it sets
+	 * LC_CTYPE (PEP 538): a hundredth of a command's time, for nothing, as utf8=1 says it all.
+	 * __main__.py puts LC_ALL back.
+	 */
+	if (setenv("LC_ALL", "C", 1) != 0)
+		die("cannot set ", "LC_ALL", strerror(errno));
 	execv(interpreter, arguments);
 	die("cannot run ", interpreter, strerror(errno));
 }

@@ -18,7 +18,7 @@
 
 #include "fuzz.h"
 
-enum { EXE, LC_CTYPE_WORD, PYVENV, ANSWERS, REAL, ARGUMENTS };
+enum { EXE, LC_ALL_WORD, PYVENV, ANSWERS, REAL, ARGUMENTS };
 
 int steps_run;
 
@@ -85,7 +85,13 @@ static char *fuzz_realpath(const char *path, char *out)
 
 static char *fuzz_getenv(const char *name)
 {
-	return strcmp(name, "LC_CTYPE") == 0 && *word(LC_CTYPE_WORD) ? input.words[LC_CTYPE_WORD] : NULL;
+	return strcmp(name, "LC_ALL") == 0 && *word(LC_ALL_WORD) ? input.words[LC_ALL_WORD] : NULL;
+}
+
+static int fuzz_setenv(const char *name, const char *value, int overwrite)
+{
+	(void)overwrite;
+	return strcmp(name, "LC_ALL") == 0 && strcmp(value, "C") == 0 ? 0 : -1;
 }
 
 static _Noreturn void fuzz_exit(int status)
@@ -127,6 +133,7 @@ static void fuzz_dprintf(int fd, const char *format, ...)
 #define close(fd) (void)(fd)
 #define realpath fuzz_realpath
 #define getenv fuzz_getenv
+#define setenv fuzz_setenv
 #define getauxval(type) 0
 #define execv fuzz_execv
 #define _exit fuzz_exit

@@ -141,9 +141,11 @@ ENVIRONMENTS = {
     "empty": {},
     "C locale": {"LANG": "C"},
     "POSIX character type": {"LC_CTYPE": "POSIX", "PATH": "/bin"},
-    "empty character type": {"LC_CTYPE": ""},
+    "empty locale": {"LC_ALL": ""},
     "UTF-8": {"LANG": "C.UTF-8", "LC_CTYPE": "C.UTF-8"},
-    "not UTF-8": {"LC_CTYPE": "\udcff", "A": "\udcfe="},
+    "all UTF-8": {"LC_ALL": "C.UTF-8"},
+    "unknown": {"LC_ALL": "xx_YY.ISO-8859-1", "LC_CTYPE": "POSIX"},
+    "not UTF-8": {"LC_ALL": "\udcff", "A": "\udcfe="},
     "Python's variables": {"PYTHONPATH": "/evil", "PYTHONHOME": "/evil", "PYTHONSTARTUP": "/evil"},
 }
 

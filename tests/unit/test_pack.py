@@ -148,7 +148,7 @@ for name in {modules!r}:
 def told(value):
     code = value.__code__
     count = code.co_argcount + code.co_kwonlyargcount
-    defaults = [type(default).__name__ for default in value.__defaults__ or ()]
+    defaults = len(value.__defaults__ or ())
     return code.co_varnames[:count], defaults, value.__kwdefaults__, value.__module__
 for name in {modules!r}:
     module = importlib.import_module(name)
