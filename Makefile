@@ -80,8 +80,10 @@ faults: build test-tools ## every fault at every step of every command, hours; F
 lint: build test-tools ## formatter, linters, types, layering, generated files
 	@$(VENV)/bin/pytest --quiet --numprocesses=2 tests/test_style.py
 
-bench: build test-tools ## side by side with runc and crun; BENCH_ARGS="--growth --write host"
-	@$(VENV)/bin/python -m bench --ocipy "$(OCIPY)" $(BENCH_ARGS)
+bench: build test-tools ## side by side with runc and crun, as it is installed; BENCH_ARGS="--growth --write host"
+	@PATH="$(abspath $(VENV)/bin):$$PATH" $(VENV)/bin/python -m pip install --quiet --no-deps --no-build-isolation \
+		--upgrade --target build/installed .
+	@$(VENV)/bin/python -m bench --ocipy build/installed/bin/ocipy $(BENCH_ARGS)
 
 bench-clusters: build test-tools ## 300 pods on a node and a swarm's service, side by side with runc, ten minutes
 	@$(VENV)/bin/python -m bench.clusters "$(OCIPY)" "$$(command -v runc)" --write $(BENCH_ARGS)

@@ -30,7 +30,7 @@ from bench.runtimes import Bundles, Meter, Runtime
 DOCS = Path(__file__).parent.parent / "docs"
 PAGE = DOCS / "performance.md"
 UNIFIED = Path("/sys/fs/cgroup/unified")
-HIDE_UNIFIED = f'mount -t tmpfs -o size=4k none {UNIFIED} && exec "$@"'
+HIDE_UNIFIED = f'mount -t tmpfs -o size=1m none {UNIFIED} && exec "$@"'
 
 
 def hide_cgroup2_of_hybrid_host() -> None:
@@ -78,7 +78,7 @@ def measure(options: argparse.Namespace, directory: Path) -> Results:
     interpreter, commands = summarise(samples, INTERPRETER)
     note("runs in a row, and with 8 workers")
     row = measure_in_a_row(meter, runtimes, bundles, options.row)
-    rates = measure_throughput(meter, runtimes, bundles, max(1, options.row // 10))
+    rates = measure_throughput(runtimes, bundles, max(1, options.row // 10))
     note("memory")
     held = {runtime.name: measure_init(runtime, bundles) for runtime in runtimes}
     limits = {each.name: smallest_limit(meter, each, bundles) for each in runtimes}
