@@ -18,15 +18,18 @@ class PackedStep(Step):
         self.source = source
         self.place = self.__dict__.pop("place")
 
+class StepClass:
+    def __init__(self, known):
+        self.__dict__ = known
+    def __call__(self, source, **args):
+        return PackedStep(source, self.__dict__, args)
+
 def __getattr__(name):
     from marshal import loads
     if name not in STEPS:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    known = loads(STEPS[name])
-    def make(source, **args):
-        return PackedStep(source, known, args)
-    globals()[name] = make
-    return make
+    made = globals()[name] = StepClass(loads(STEPS[name]))
+    return made
 """
 
 

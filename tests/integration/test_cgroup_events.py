@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 from typing import Any
 
 import pytest
 
 from tests.integration.cgroup_files import PURE_V2
-from tests.integration.containers import Container, wait_until
+from tests.integration.containers import Call, Container, wait_until
 
 requires = pytest.mark.requires
 MIB = 1 << 20
+WATCHED = ("eventfd", "memory.events", "inotify")
 
 # runc 1.1.5's output, for a v1 host: every name that is always there.
 SHAPE: Any = {
@@ -43,6 +45,20 @@ def stats(container: Container) -> Any:
     event = json.loads(line)
     assert (event["type"], event["id"]) == ("stats", container.id)
     return event["data"]
+
+
+def await_watching(call: Call) -> None:
+    """Wait until `events` has the descriptors that it hears of a lack of memory by."""
+    fds = f"/proc/{call.process.pid}/fd"
+
+    def watches() -> bool:
+        try:
+            links = [os.readlink(f"{fds}/{fd}") for fd in os.listdir(fds)]
+        except FileNotFoundError:
+            return False
+        return any(word in link for link in links for word in WATCHED)
+
+    wait_until(watches, "events to watch")
 
 
 def test_stats(container: Container) -> None:
@@ -113,19 +129,7 @@ def test_out_of_memory(container: Container) -> None:
         "dd if=/dev/zero of=/dev/null bs=64M count=1; sleep 1000"
     )
     call = container.runtime.begin("events", "--interval", "1h", container.id)
-    # It is watching once its descriptors are there.
-    fds = f"/proc/{call.process.pid}/fd"
-    import os
-
-    def watches() -> bool:
-        try:
-            links = [os.readlink(f"{fds}/{fd}") for fd in os.listdir(fds)]
-        except FileNotFoundError:
-            return False
-        return any("eventfd" in link or "memory.events" in link or "inotify" in link
-                   for link in links)  # fmt: skip
-
-    wait_until(watches, "events to watch")
+    await_watching(call)
     container.bundle.add_file("go", "")
     wait_until(lambda: "\n" in call.out, "an oom event")
     event = json.loads(call.out.splitlines()[0])
@@ -139,5 +143,6 @@ def test_out_of_memory(container: Container) -> None:
 def test_ends_with_the_container(container: Container) -> None:
     container.up()
     call = container.runtime.begin("events", "--interval", "1h", container.id)
+    await_watching(call)
     container.kill_and_wait()
     assert call.wait(20).status == 0

@@ -205,6 +205,7 @@ for name, args in {classes!r}:
     other = getattr(steps, name)("/other", **args)
     assert made == same and made != other and hash(made) == hash(same)
     keys = ("operation", "code", "template", "spec", "calls", "kinds", "place", "source")
+    assert all(getattr(made, key) == getattr(getattr(steps, name), key) for key in keys[:-2])
     print([getattr(made, key) for key in keys], [getattr(made, key) for key, _ in made.kinds])
 first = [getattr(steps, name)("", **args) for name, args in {classes!r}]
 assert all(a != b for i, a in enumerate(first) for b in first[:i])
