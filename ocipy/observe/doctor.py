@@ -333,24 +333,18 @@ def _idmapped_mounts(host: HostFacts) -> tuple[str, str]:
 
 
 def _programs(host: HostFacts) -> Iterator[Check]:
-    newuidmap = all(map(shutil.which, ("newuidmap", "newgidmap")))
-    user = str(os.getuid())
-    try:
-        import pwd
+    if host.euid == 0:
+        installed = all(map(shutil.which, ("newuidmap", "newgidmap")))
+        yield Check(
+            "programs", "newuidmap", OK if installed else WARN,
+            "installed" if installed else "not installed",
+            "without root a container has one user id only",
+            "install uidmap (Debian) or shadow-utils (Fedora)",
+        )  # fmt: skip
+    else:
+        from ocipy.observe.doctor_rootless import user_checks
 
-        user = pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:
-        pass
-    lines = [line.split(":")[0] for line in _read("/etc/subuid").splitlines()]
-    granted = user in lines or str(os.getuid()) in lines
-    yield Check(
-        "programs", "newuidmap", OK if newuidmap and (granted or host.euid == 0) else WARN,
-        ("installed" if newuidmap else "not installed")
-        + ("" if granted or host.euid == 0 else f", no range for {user} in /etc/subuid"),
-        "without root a container has one user id only",
-        "install uidmap (Debian) or shadow-utils, and usermod --add-subuids 100000-165535 "
-        f"--add-subgids 100000-165535 {user}",
-    )  # fmt: skip
+        yield from user_checks(os.environ)
     systemd = os.path.isdir("/run/systemd/system")
     bus = os.path.exists("/run/dbus/system_bus_socket")
     yield Check(

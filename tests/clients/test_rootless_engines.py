@@ -189,4 +189,7 @@ def test_build_by_buildah(engine: RootlessPodman) -> None:
     output = engine.room.output("buildah", "run", *isolation, work, "/bin/sh", "-c", "id -u >/who")
     assert output == ""
     assert engine.room.output("buildah", "run", *isolation, work, "/bin/cat", "/who") == "0"
+    # Is it the runtime under test that does it?
+    other = [word if word != engine.runtime else "/bin/false" for word in isolation]
+    assert engine.room.run("buildah", "run", *other, work, "/bin/true").returncode != 0
     engine.room.run("buildah", "rm", work, check=True)

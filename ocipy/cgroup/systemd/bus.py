@@ -18,7 +18,8 @@ _SYSTEM_HINT = (
     "says whether), with D-Bus (Debian: apt install dbus); elsewhere leave --systemd-cgroup out, "
     'in Docker exec-opts native.cgroupdriver=cgroupfs, in podman cgroup_manager = "cgroupfs"'
 )
-_USER_HINT = (
+# What to do where a user has no manager.
+USER_HINT = (
     "without root it is the user's own manager that makes cgroups: log in by ssh or on a console "
     "rather than by su or sudo, or 'loginctl enable-linger USER' and export "
     "XDG_RUNTIME_DIR=/run/user/UID (Debian: apt install dbus-user-session libpam-systemd); or "
@@ -80,7 +81,7 @@ def open_user_bus(uid: int) -> Systemd:
     Raises:
         SystemdError: there is none, or it does not let us; says what to install or set.
     """
-    return _first(user_addresses(uid, os.environ), "the user's systemd", _USER_HINT)
+    return _first(user_addresses(uid, os.environ), "the user's systemd", USER_HINT)
 
 
 def open_systemd(address: str) -> Systemd:
