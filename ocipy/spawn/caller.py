@@ -78,7 +78,9 @@ def write_pid_file(path: str, pid: int) -> None:
     replace = os.path.isfile(path) or not os.path.exists(path)
     new = os.path.join(directory, f".{name}") if replace else path
     try:
-        flags = os.O_WRONLY | os.O_CLOEXEC | (os.O_CREAT | os.O_TRUNC if replace else 0)
+        flags = os.O_WRONLY | os.O_CLOEXEC
+        # A fifo that nobody reads is an error (ENXIO), and not waited for.
+        flags |= os.O_CREAT | os.O_TRUNC if replace else os.O_NONBLOCK | os.O_NOCTTY
         fd = os.open(new, flags, 0o666)
         try:
             os.write(fd, str(pid).encode())

@@ -68,7 +68,8 @@ def _open(step: Step, host_fd: HostFd, rootfs_fd: int) -> int:
             return native.open_tree(_device_path(host_fd), recursive=False)
         if kind == "fifo":
             return _open_fifo(path)
-        return os.open(path, host_fd.flags | os.O_RDONLY | os.O_CLOEXEC)
+        # Without waiting: what should be a namespace may be a fifo.
+        return os.open(path, host_fd.flags | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
     except OSError as error:
         raise _failure(step, host_fd, error) from error
 
@@ -134,7 +135,7 @@ def _open_tree(host_fd: HostFd) -> int:
 def _open_userns(host_fd: HostFd) -> int:
     """Open the user namespace at a path, or one for the mappings, which lives in its descriptor."""
     if host_fd.userns:
-        return os.open(host_fd.userns, os.O_RDONLY | os.O_CLOEXEC)
+        return os.open(host_fd.userns, os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
     from ocipy.sys.userns_native import clone_userns
 
     pid, pidfd = clone_userns()

@@ -46,6 +46,7 @@ class Tracer:
         """
         self._last = time.monotonic_ns()
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOCTTY
+        flags |= os.O_NONBLOCK  # or a fifo that nobody reads would be waited for
         try:
             self._fd = os.open(path, flags, 0o644)
         except OSError as error:

@@ -419,6 +419,20 @@ def test_a_log_whose_reader_has_no_room(container: Container, directory: str) ->
         os.close(writer)
 
 
+def test_fifos_that_nobody_reads_or_writes(container: Container, directory: str) -> None:
+    """Where a file is named, and a fifo is there, opening it would wait for the other end."""
+    fifo = f"{directory}/fifo"
+    os.mkfifo(fifo)
+    for option in ("--pid-file", "--trace"):
+        container.create(option, fifo, check=False).failed("fifo: no such device")
+    for kind in ("network", "ipc"):
+        without_namespace(container.config, kind)
+        container.linux["namespaces"].append({"type": kind, "path": fifo})
+        container.create(check=False).failed(f"{kind} namespace", fifo)
+        without_namespace(container.config, kind)
+    assert not container.runtime.holds(container.id)
+
+
 def test_start_of_an_init_that_is_dead(container: Container) -> None:
     """The fifo has no reader any more."""
     container.script("exec sleep 1000").create()
