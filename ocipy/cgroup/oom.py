@@ -72,8 +72,9 @@ class OomWatch:
             Whether it has; False also when the cgroup is removed.
         """
         while (left := until - time.monotonic()) > 0:
-            if not self._poll.poll(left * 1000):
-                return False
+            # poll(2) counts in an int: longer than 24 days is waited for in parts.
+            if not self._poll.poll(min(left * 1000, 0x7FFFFFFF)):
+                continue
             told = self._take()
             if told is not None:
                 return told

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import select
+import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from ocipy.errors import StateError
@@ -101,6 +102,7 @@ class Process:
 
         `kill` ends it for communicate(); `watch` knows the end of one that is no child of ours.
         """
+        _reap_abandoned()
         self.pid = pid
         self._pidfd = pidfd
         self._streams = streams
@@ -218,12 +220,22 @@ class Process:
 
     def __del__(self) -> None:
         if getattr(self, "_pidfd", -1) >= 0:
-            os.close(self._pidfd)
+            _abandoned.append(self._pidfd)
+            _reap_abandoned()
 
     def _wait_until_readable(self, timeout: float | None) -> bool:
         poll = select.poll()
         poll.register(self.fileno(), select.POLLIN)
-        return bool(poll.poll(None if timeout is None else max(0.0, timeout * 1000)))
+        if timeout is None:
+            return bool(poll.poll())
+        deadline = time.monotonic() + timeout
+        while True:
+            left = max(0.0, deadline - time.monotonic())
+            # poll(2) counts in an int: longer than 24 days, up to math.inf, is waited for in parts.
+            if poll.poll(min(left * 1000, 0x7FFFFFFF)):
+                return True
+            if not time.monotonic() < deadline:
+                return False
 
     def _collect(self) -> Exit:
         """Return how the process, which has ended, did so; it is reaped if it is our child."""
@@ -235,6 +247,28 @@ class Process:
             return Exit.of(os.waitpid(self.pid, 0)[1], oom)
         except ChildProcessError:  # somebody else in this program has waited for it
             return Exit.of(None, oom)
+
+
+# The pidfds of processes that run, and whose objects are gone. As subprocess does, they are reaped
+# when another object is made.
+_abandoned: list[int] = []
+
+
+def _reap_abandoned() -> None:
+    run = []
+    while True:
+        try:
+            pidfd = _abandoned.pop()  # each is taken by one thread only
+        except IndexError:
+            break
+        try:
+            if os.waitid(os.P_PIDFD, pidfd, os.WEXITED | os.WNOHANG) is None:
+                run.append(pidfd)
+                continue
+        except ChildProcessError:  # no child of ours, or somebody else has waited for it
+            pass
+        os.close(pidfd)
+    _abandoned.extend(run)
 
 
 def _settle(ended: asyncio.Future[None]) -> None:

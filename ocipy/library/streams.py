@@ -140,8 +140,11 @@ class Conversation:
             self._register(selector, pidfd)
             ended = False
             while not ended:
-                left = None if deadline is None else deadline - time.monotonic()
-                if left is not None and left <= 0 and not self._stopped:
+                left = None
+                if deadline is not None:
+                    # epoll(7) counts milliseconds in an int: a day at a time is enough.
+                    left = min(deadline - time.monotonic(), 86400.0)
+                if left is not None and not left > 0 and not self._stopped:
                     self._timed_out = True
                     self._stop_once()
                 ready = selector.select(None if self._stopped else left)

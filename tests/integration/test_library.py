@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import gc
 import logging
+import math
 import os
 import signal
 import threading
@@ -136,6 +137,29 @@ def test_time_and_output_are_limited(
     assert done.timed_out
     done = ocipy.run(config_of("/bin/yes"), output_limit=1000, **options)
     assert (done.truncated, done.timed_out, len(done.stdout)) == (True, False, 1000)
+
+
+def test_a_process_whose_object_is_gone_is_reaped(
+    config_of: Callable[..., ocipy.Config], options: dict[str, Any]
+) -> None:
+    pid = ocipy.Container.create(config_of("/bin/sleep", "1000"), **options).pid
+    gc.collect()
+    with ocipy.Container.open(options["id"], root=options["root"]) as other:
+        other.delete(force=True)
+    assert ocipy.run(config_of("/bin/true"), **options).exit.status == 0
+    assert not os.path.exists(f"/proc/{pid}")
+
+
+@pytest.mark.parametrize("timeout", [3e6, 1e30, math.inf])
+def test_a_very_long_time(
+    config_of: Callable[..., ocipy.Config], options: dict[str, Any], timeout: float
+) -> None:
+    """More milliseconds than poll(2) can count."""
+    assert ocipy.run(config_of("/bin/echo", "hi"), timeout=timeout, **options).stdout == b"hi\n"
+    container = ocipy.Container.create(config_of("/bin/true"), **options)
+    container.start()
+    assert container.wait(timeout).status == 0
+    container.delete()
 
 
 def test_what_ran_out_of_memory_says_so(
