@@ -29,6 +29,13 @@ mount() { :; }
 ip() { case "$*" in 'link set lo up') ;; *) command ip "$@";; esac; }
 chown() { :; }    # of the image, where nothing depends on it
 can_bridge() { false; }
+# conmon has a scope with the ID in its name, too, and whichever is found first is a matter of chance.
+cgfile() {
+  local - dir; set +x
+  dir=$(find /sys/fs/cgroup -type d -path "*$1*" -not -path '*/libpod-conmon-*' | head -1)
+  [ -n "$dir" ] || { echo "no cgroup of $1" >&2; return 1; }
+  cat "$dir/$4"
+}
 only_processes() { same "$(pgrep -u "$(id -u)" -lx 'conmon|crun|runc|ocipy' | cat)" ''; }
 E2
 # /run belongs to root; the state is below XDG_RUNTIME_DIR.
