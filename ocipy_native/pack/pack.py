@@ -76,11 +76,17 @@ class Module:
         needed = [
             name
             for imported in self.imported
-            for name in (imported.rpartition(".")[0], imported)
+            for name in _with_parents(imported)
             if name in modules
         ]
         needs = tuple(dict.fromkeys(needed))
         return self.is_package, needs, self.state if development else None, self.code
+
+
+def _with_parents(name: str) -> list[str]:
+    """Return "a", "a.b" and "a.b.c" for "a.b.c"."""
+    parts = name.split(".")
+    return [".".join(parts[: i + 1]) for i in range(len(parts))]
 
 
 def _names(node: ast.stmt) -> list[str]:

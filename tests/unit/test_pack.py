@@ -105,6 +105,24 @@ def test_has_every_module_as_its_file_gives_it(package: Path) -> None:
     assert output_of(package, COMPARE.format(expected=expected)) == "same\n"
 
 
+EACH_FIRST = """
+import importlib, os
+for module in {modules!r}:
+    if (pid := os.fork()) == 0:
+        try:
+            importlib.import_module(module)
+        except BaseException as error:
+            print(module, repr(error), flush=True)
+        os._exit(0)
+    os.waitpid(pid, 0)
+"""
+
+
+def test_every_module_can_be_the_first(package: Path) -> None:
+    """What it imports brings all the packages that it is in, however deep."""
+    assert output_of(package, EACH_FIRST.format(modules=modules_of(package))) == ""
+
+
 def test_opens_no_file_of_the_package(package: Path) -> None:
     # Neither the sources nor what CPython would have compiled of them need to be there.
     write_pack(package)
