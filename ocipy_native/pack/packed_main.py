@@ -44,9 +44,18 @@ pack = posix.open(__file__, posix.O_RDONLY | posix.O_CLOEXEC)
 entries: dict[str, Any] = {}
 
 
+def fetch(place: int, length: int) -> Any:
+    """Return what is marshalled there. Of a pack that is cut off nothing can go on."""
+    data = posix.pread(pack, length, place)
+    if len(data) < length:
+        posix.write(2, f"ocipy: {PACKAGE}/_native is damaged: install ocipy again\n".encode())
+        posix._exit(1)
+    return loads(data)
+
+
 def read(portion: tuple[int, int]) -> None:
     """Read the modules that stand together at (offset, length)."""
-    entries.update(loads(posix.pread(pack, portion[1], portion[0])))
+    entries.update(fetch(*portion))
 
 
 def entry_of(name: str) -> Any:
@@ -79,7 +88,7 @@ class Cold:
         if attribute != "made":
             return getattr(self.made, attribute)
         defined: dict[str, Any] = {}
-        exec(loads(posix.pread(pack, self.length, COLD_CODE + self.place)), self.names, defined)
+        exec(fetch(COLD_CODE + self.place, self.length), self.names, defined)
         self.made = defined[self.name]
         return self.made
 

@@ -263,6 +263,14 @@ def test_a_class_of_steps_that_the_pack_cannot_know_is_refused(package: Path) ->
     assert "classes of steps are asked for as `steps.X`: from ocipy.plan" in done.stderr
 
 
+def test_a_pack_that_is_cut_off_says_so(package: Path) -> None:
+    pack = package / PACKED_MAIN
+    pack.write_bytes(pack.read_bytes()[: pack.stat().st_size // 2])
+    done = run(package, "import ocipy.library.container")
+    assert done.returncode == 1
+    assert done.stderr == f"ocipy: {package}/_native is damaged: install ocipy again\n"
+
+
 STAND_IN = """
 import os, sys
 assert "_collections_abc" not in sys.modules, "os was imported after all"
