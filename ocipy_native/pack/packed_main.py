@@ -134,6 +134,8 @@ def load(name: str) -> bool:
         del modules[name]
         raise
     if package:
+        if package not in modules:  # its file has changed: it is not from here
+            __import__(package)
         setattr(modules[package], leaf, module)
     return True
 

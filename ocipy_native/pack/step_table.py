@@ -23,6 +23,8 @@ class StepClass:
         self.__dict__ = known
     def __call__(self, source, **args):
         return PackedStep(source, self.__dict__, args)
+    def __instancecheck__(self, step):  # for modules that have changed since they were packed
+        return step.operation == self.operation
 
 def __getattr__(name):
     from marshal import loads

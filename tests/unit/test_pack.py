@@ -142,6 +142,21 @@ def test_a_changed_file_counts_and_not_what_was_packed_of_it(package: Path) -> N
     assert output_of(package, code) == "True\n"
 
 
+@pytest.mark.parametrize("changed", ["plan/encode.py", "state/__init__.py"])
+def test_changed_files_work_with_what_was_packed(package: Path, changed: str) -> None:
+    """Before the pack is made anew, as while somebody works on the source."""
+    with (package / changed).open("a") as file:
+        file.write("\nadded = True\n")
+    code = """
+import ocipy.commands.run, ocipy.commands.list
+from ocipy.plan import _generated_steps as steps
+step = steps.SetHostname("", name="x")
+print(isinstance(step, steps.SetHostname), isinstance(step, (steps.SetHostname, steps.SpawnInit)))
+print(isinstance(step, steps.SpawnInit))
+"""
+    assert output_of(package, code) == "True True\nFalse\n"
+
+
 def test_a_file_that_is_gone_is_not_served(package: Path) -> None:
     (package / "timestamp.py").unlink()
     done = run(package, "import ocipy.timestamp")
