@@ -426,7 +426,7 @@ def load_record(directory: ContainerDir) -> StateRecord:
         if error.errno not in _NO_FILE:
             # It may be all right: whoever took it for damaged would forget a container that lives.
             raise _refused("read", f"{directory.path}/{RECORD}", error) from None
-        problem = str(error)
+        problem = errno_text(error.errno or 0)
     refused = RecordError(
         f"cannot read {directory.path}/{RECORD}: {problem}",
         hint=f"'ocipy delete --force {directory.id}' removes what can still be found",
@@ -471,7 +471,10 @@ def config_text(directory: ContainerDir) -> str:
     """Return the accepted config as its file was written. Raises RecordError: it is missing."""
     try:
         return _read(directory, CONFIG)
-    except (ValueError, OSError) as error:
+    except OSError as error:
+        reason = errno_text(error.errno or 0)
+        raise RecordError(f"cannot read {directory.path}/{CONFIG}: {reason}") from None
+    except ValueError as error:
         raise RecordError(f"cannot read {directory.path}/{CONFIG}: {error}") from None
 
 
@@ -524,7 +527,9 @@ def _remove_content(directory: ContainerDir, *, keep: str) -> None:
 
 
 def _read(directory: ContainerDir, name: str) -> str:
-    fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory.fd)
+    # Whatever is in the place of the file, a fifo say, is not waited for.
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    fd = os.open(name, flags, dir_fd=directory.fd)
     with open(fd, "rb") as file:
         return file.read().decode("utf-8", "surrogateescape")
 

@@ -24,6 +24,7 @@ from ocipy.state.store import (
 from tests.unit.state.containers import make_container, record_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 REPOSITORY = os.path.abspath(f"{__file__}/../../../..")
@@ -240,6 +241,23 @@ def test_damaged_records(root: str, text: bytes, problem: str) -> None:
     with pytest.raises(RecordError, match=problem) as caught:
         store.load_record(store.find(root, "c1"))
     assert "delete --force c1" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("make", "problem"),
+    [(os.mkfifo, "a value is missing"), (os.mkdir, r": is a directory \(EISDIR\)$")],
+)
+def test_something_else_in_the_place_of_a_record(
+    root: str, make: Callable[[str], None], problem: str
+) -> None:
+    """A fifo is not waited for."""
+    make_container(root)
+    for name, read in (("state.json", store.load_record), ("config.json", store.load_config)):
+        directory = store.find(root, "c1")
+        os.unlink(f"{root}/c1/{name}")
+        make(f"{root}/c1/{name}")
+        with pytest.raises(RecordError, match=problem):
+            read(directory)
 
 
 def test_records_of_other_versions(root: str) -> None:
