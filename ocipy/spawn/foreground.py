@@ -26,6 +26,8 @@ from _signal import (  # type: ignore[import-not-found]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ocipy.spawn.launch import Launch
     from ocipy.spawn.notify import NotifySocket
 
@@ -41,10 +43,6 @@ def exit_status(wait_status: int) -> int:
     return os.WEXITSTATUS(wait_status)
 
 
-def _note_signal(number: int, frame: object) -> None:
-    """The byte in the wake-up pipe says it all; a handler only has to be there."""
-
-
 class CaughtSignals:
     """Catches all signals from now on; `fd` becomes readable when some have come.
 
@@ -52,17 +50,24 @@ class CaughtSignals:
     for it. What comes earlier still is kept until wait_in_foreground().
     """
 
-    __slots__ = ("_write_fd", "fd")
+    __slots__ = ("_write_fd", "deliver", "fd")
 
     def __init__(self) -> None:
+        # What to do about signals at once, by whoever may be held up: a terminal that is not read.
+        self.deliver: Callable[[], None] | None = None
         self.fd, self._write_fd = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         set_wakeup_fd(self._write_fd, warn_on_full_buffer=False)
         for number in range(1, NSIG):
             if number not in _NOT_OURS:
                 try:
-                    signal(number, _note_signal)
+                    signal(number, self._note)
                 except (OSError, ValueError):
                     pass  # not a signal of this kernel
+
+    def _note(self, number: int, frame: object) -> None:
+        """The byte in the wake-up pipe says it all; a handler only has to be there."""
+        if self.deliver is not None:
+            self.deliver()
 
     def take(self) -> bytes:
         """Return the numbers of the signals that have come."""
@@ -125,6 +130,14 @@ def wait_in_foreground(
         terminal: PassedThroughTerminal | None = PassedThroughTerminal(launch.terminal_fd)
     else:
         terminal = None
+
+    def deliver() -> None:
+        for number in signals.take():
+            if number == SIGWINCH and terminal is not None:
+                terminal.resize()
+            elif number != SIGCHLD:
+                _forward(launch.pidfd, number)
+
     poll = select.poll()
     poll.register(signals.fd, select.POLLIN)
     poll.register(launch.pidfd, select.POLLIN)
@@ -135,13 +148,12 @@ def wait_in_foreground(
             terminal.open(poll)
         while True:
             ready = dict(poll.poll())
-            for number in signals.take() if signals.fd in ready else b"":
-                if number == SIGWINCH and terminal is not None:
-                    terminal.resize()
-                elif number != SIGCHLD:
-                    _forward(launch.pidfd, number)
+            if signals.fd in ready:
+                deliver()
             if terminal is not None:
+                signals.deliver = deliver
                 terminal.copy(ready, poll)
+                signals.deliver = None
             if notify is not None and notify.fileno() in ready and notify.pass_on(os.getpid()):
                 poll.unregister(notify.fileno())
                 notify = None

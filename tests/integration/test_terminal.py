@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import select
 import signal
 import socket
 import time
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.integration.consoles import ConsoleSocket, OwnTerminal, become_controlling_terminal
-from tests.integration.containers import Call, Container
+from tests.integration.containers import Call, Container, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -241,6 +242,33 @@ def test_a_terminal_that_hangs_up(container: Container) -> None:
     tty.close()
     assert call.wait().status == 4
     assert not container.runtime.holds(container.id)
+
+
+def test_a_terminal_that_nobody_reads_does_not_hold_up_signals(
+    container: Container, tty: OwnTerminal
+) -> None:
+    container.script("trap 'exit 5' TERM; yes & while :; do sleep 0.01; done")
+    call = begin_on(tty, container)
+    write = {"x86_64": "1 ", "aarch64": "64 "}[os.uname().machine]
+
+    def is_stuck() -> bool:
+        with open(f"/proc/{call.process.pid}/syscall", encoding="ascii") as file:
+            return file.read().startswith(write)
+
+    if not container.runtime.is_runc:  # whose threads write
+        wait_until(lambda: is_stuck() and is_stuck(), "nobody reads")
+    wait_until(lambda: container.status == "running", "it runs")
+    call.process.terminate()
+
+    def has_ended() -> bool:  # runc deletes it at once, we when all is written
+        held = container.runtime.holds(container.id)
+        return not held or container.status == "stopped"
+
+    wait_until(has_ended, "the signal's effect")
+    while call.process.poll() is None:
+        if select.select([tty.fd], [], [], 0.1)[0]:
+            os.read(tty.fd, 65536)
+    assert call.wait().status == 5
 
 
 @pytest.mark.runc_deviates("makes a terminal raw that it does not read from")
