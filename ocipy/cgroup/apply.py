@@ -50,7 +50,8 @@ def execute(step: Step, pid: int, undo: Undo) -> None:
 def missing_directories(path: str, mountpoint: str) -> list[str]:
     """Return `path` and its parents below `mountpoint` that are not there, deepest first."""
     missing = []
-    while path != mountpoint and len(path) > len(mountpoint) and not os.access(path, os.F_OK):
+    # With the slash it must be a directory: a cgroup has files, too.
+    while path != mountpoint and len(path) > len(mountpoint) and not os.access(f"{path}/", os.F_OK):
         missing.append(path)
         path = path.rpartition("/")[0]
     return missing

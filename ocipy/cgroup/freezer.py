@@ -83,7 +83,7 @@ def frozen_above(path: str) -> str:
         path = path.rpartition("/")[0]
         if is_frozen_v2(path) or is_frozen_v1(path):
             return path
-        if os.access(path, os.F_OK) and not any(
+        if os.access(f"{path}/", os.F_OK) and not any(
             os.access(f"{path}/{file}", os.F_OK) for file in ("freezer.state", "cgroup.events")
         ):
             return ""  # the root of the hierarchy, which cannot be frozen
