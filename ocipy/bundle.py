@@ -105,7 +105,7 @@ def open_bundle(path: str, config_path: str | None = None, *, strict: bool = Fal
         else:
             config_file, config_fd = config_path, _open_config(config_path, None)
         try:
-            data = _read_all(config_fd, config_file)
+            data = read_all(config_fd, config_file)
         finally:
             os.close(config_fd)
         text = decode(data, config_file)
@@ -146,7 +146,7 @@ def read_config(path: str) -> bytes:
     """Return the bytes of a file. Raises UsageError: it cannot be read, or is no config by size."""
     fd = _open_config(path, None)
     try:
-        return _read_all(fd, path)
+        return read_all(fd, path)
     finally:
         os.close(fd)
 
@@ -162,7 +162,7 @@ def _open_config(path: str, directory_fd: int | None) -> int:
         raise UsageError(f"open {path}: {errno_text(error.errno or 0)}") from None
 
 
-def _read_all(fd: int, file_name: str) -> bytes:
+def read_all(fd: int, file_name: str) -> bytes:
     """Read to the end, of a pipe too; the size of a file says nothing about what can be read."""
     parts, size = [], 0
     try:

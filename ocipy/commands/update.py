@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 
 from ocipy import log
-from ocipy.bundle import decode, parse
+from ocipy.bundle import decode, parse, read_all
 from ocipy.config.resources import accept_resources
 from ocipy.errors import ConfigError, StateError, UsageError, errno_text
 from ocipy.state import store
@@ -150,8 +150,8 @@ def _read(file: str) -> tuple[str, str]:
     name = "standard input" if file == "-" else file
     try:
         fd = 0 if file == "-" else os.open(file, os.O_RDONLY | os.O_CLOEXEC)
-        with open(fd, "rb", closefd=fd != 0) as stream:
-            return name, decode(stream.read(), name)
+        with open(fd, "rb", buffering=0, closefd=fd != 0) as stream:
+            return name, decode(read_all(stream.fileno(), name), name)
     except OSError as error:
         raise UsageError(f"cannot read {name}: {errno_text(error.errno or 0)}") from None
 

@@ -42,9 +42,11 @@ def process_of(request: Request, config: Config, pid: int) -> tuple[Process, str
 
 
 def _read(path: str) -> bytes:
+    from ocipy.bundle import read_all
+
     try:
         with open(path, "rb", buffering=0) as file:
-            return file.read() or b""
+            return read_all(file.fileno(), path)
     except OSError as error:
         raise UsageError(f"open {path}: {errno_text(error.errno or 0)}") from None
 

@@ -99,6 +99,15 @@ def test_wrong_process_files(running: Container, directory: str, change: dict[st
         assert f"/{next(iter(change))}" in call.err
 
 
+def test_a_file_without_an_end(running: Container) -> None:
+    """It is given up before it takes all memory."""
+    why = "invalid character" if running.runtime.is_runc else "/dev/zero is larger than"
+    call = running.runtime.call("exec", "--process", "/dev/zero", running.id)
+    call.failed(why, status=255)
+    call = running.runtime.call("update", "--resources", "/dev/zero", running.id)
+    call.failed(why)
+
+
 def test_tty_in_the_foreground(running: Container) -> None:
     with OwnTerminal(25, 90) as tty:
         call = running.runtime.begin(

@@ -261,8 +261,7 @@ def test_a_terminal_that_nobody_reads_does_not_hold_up_signals(
     call.process.terminate()
 
     def has_ended() -> bool:  # runc deletes it at once, we when all is written
-        held = container.runtime.holds(container.id)
-        return not held or container.status == "stopped"
+        return '"running"' not in container.verb("state", check=False).out
 
     wait_until(has_ended, "the signal's effect")
     while call.process.poll() is None:
