@@ -67,7 +67,8 @@ def test_processes_that_fork_on_are_all_killed(container: Container) -> None:
     without_namespace(container.config, "pid")
     container.linux["resources"] = {"pids": {"limit": 400}}
     container.up(
-        "f() { while :; do sleep 0.01 & (sleep 0.02 & sleep 0.01) & wait $! 2>/dev/null; done; };"
+        # Each waits for what it has started: zombies count, and at the limit the loops would end.
+        "f() { while :; do sleep 0.01 & (sleep 0.02 & sleep 0.01 & wait) & wait; done; };"
         "f 2>/dev/null & f 2>/dev/null & f 2>/dev/null & echo up; sleep 1000"
     )
     pid = container.pid
