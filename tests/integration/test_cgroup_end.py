@@ -72,8 +72,8 @@ def test_processes_that_fork_on_are_all_killed(container: Container) -> None:
         "f 2>/dev/null & f 2>/dev/null & f 2>/dev/null & echo up; sleep 1000"
     )
     pid = container.pid
-    # The shell, its sleep, the loops; of what these start, on a busy machine nothing is seen.
-    wait_until(lambda: len(leftovers.processes(container.id)) >= 5, "several processes")
+    # The sleep and the loops; of what these start, on a busy machine nothing is seen.
+    wait_until(lambda: len(leftovers.processes(container.id)) >= 4, "several processes")
     container.kill("KILL", "--all")
     container.wait(pid)
     wait_until(lambda: not leftovers.processes(container.id), "no process")
