@@ -49,8 +49,8 @@ attacks: build test-tools ## what hostile images and containers try, ATTACK_ITER
 	status=$$?; echo "attempts:"; sort -k 2 .make/attacks; exit $$status
 
 FUZZ_SECONDS ?= 300
-FUZZ ?= init launcher shim config state
-fuzz: build test-tools fuzz-tools ## init, launcher, shim, config.json and state.json, FUZZ_SECONDS (300) each
+FUZZ ?= init launcher shim calls config state
+fuzz: build test-tools fuzz-tools ## init, launcher, shim, its module, config.json, state.json: FUZZ_SECONDS (300) each
 	@tests/fuzz/run.sh $(VENV)/bin/python $(FUZZ_SECONDS) $(FUZZ)
 
 PROPERTY_SEED ?= 1

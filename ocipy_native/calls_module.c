@@ -10,6 +10,7 @@
 #include <Python.h>
 
 #include <errno.h>
+#include <limits.h>
 
 #include "shim.h"
 
@@ -25,6 +26,31 @@ static PyObject *int_or_error(int rc, const char *path)
 	return rc < 0 ? raise_errno(rc, path) : PyLong_FromLong(rc);
 }
 
+/* Converters for PyArg_ParseTuple(): its own for unsigned numbers take any, and drop what does not fit. */
+static int as_u64(PyObject *object, void *result)
+{
+	unsigned long long *number = result;
+
+	*number = PyLong_AsUnsignedLongLong(object);
+	return !PyErr_Occurred();
+}
+
+static int as_uint(PyObject *object, void *result)
+{
+	unsigned long number = PyLong_AsUnsignedLong(object);
+
+	if (!PyErr_Occurred() && number > UINT_MAX)
+		PyErr_SetString(PyExc_OverflowError, "more than 32 bits");
+	*(unsigned int *)result = (unsigned int)number;
+	return !PyErr_Occurred();
+}
+
+static int as_ulong(PyObject *object, void *result)
+{
+	*(unsigned long *)result = PyLong_AsUnsignedLong(object);
+	return !PyErr_Occurred();
+}
+
 /* Copy a list of numbers to new memory; NULL with an exception set. */
 static int *copy_ints(PyObject *list, Py_ssize_t *count)
 {
@@ -37,7 +63,12 @@ static int *copy_ints(PyObject *list, Py_ssize_t *count)
 		return NULL;
 	}
 	for (Py_ssize_t i = 0; i < *count; i++) {
-		numbers[i] = (int)PyLong_AsLong(PyList_GetItem(list, i));
+		PyObject *item = PyList_GetItem(list, i); /* NULL if reading the last one has emptied it */
+		long number = item ? PyLong_AsLong(item) : -1;
+
+		if (!PyErr_Occurred() && (number < INT_MIN || number > INT_MAX))
+			PyErr_SetString(PyExc_OverflowError, "more than an int holds");
+		numbers[i] = (int)number;
 		if (PyErr_Occurred()) {
 			PyMem_Free(numbers);
 			return NULL;
@@ -75,8 +106,8 @@ static PyObject *spawn_init(PyObject *self, PyObject *args)
 	PyObject *list;
 
 	(void)self;
-	if (!PyArg_ParseTuple(args, "iiiKiO!(iii)", &init_fd, &plan_fd, &sync_fd, &clone_flags,
-			      &cgroup_fd, &PyList_Type, &list, &stdio[0], &stdio[1], &stdio[2]))
+	if (!PyArg_ParseTuple(args, "iiiO&iO!(iii)", &init_fd, &plan_fd, &sync_fd, as_u64,
+			      &clone_flags, &cgroup_fd, &PyList_Type, &list, &stdio[0], &stdio[1], &stdio[2]))
 		return NULL;
 	inherit = copy_ints(list, &count);
 	if (inherit == NULL)
@@ -166,6 +197,10 @@ static PyObject *receive_message(PyObject *self, PyObject *args)
 	(void)self;
 	if (!PyArg_ParseTuple(args, "iii", &socket_fd, &size, &timeout_ms))
 		return NULL;
+	if (size < 0) {
+		PyErr_SetString(PyExc_ValueError, "a negative size");
+		return NULL;
+	}
 	data = PyMem_Malloc((size_t)size);
 	if (data == NULL)
 		return PyErr_NoMemory();
@@ -184,7 +219,7 @@ static PyObject *open_tree(PyObject *self, PyObject *args)
 	const char *path;
 
 	(void)self;
-	if (!PyArg_ParseTuple(args, "yI", &path, &flags))
+	if (!PyArg_ParseTuple(args, "yO&", &path, as_uint, &flags))
 		return NULL;
 	return int_or_error(ocipy_open_tree(path, flags), path);
 }
@@ -196,7 +231,7 @@ static PyObject *open_in_root(PyObject *self, PyObject *args)
 	int root_fd;
 
 	(void)self;
-	if (!PyArg_ParseTuple(args, "iyK", &root_fd, &path, &flags))
+	if (!PyArg_ParseTuple(args, "iyO&", &root_fd, &path, as_u64, &flags))
 		return NULL;
 	return int_or_error(ocipy_open_in_root(root_fd, path, flags), path);
 }
@@ -207,7 +242,7 @@ static PyObject *set_prlimit(PyObject *self, PyObject *args)
 	int pid, resource;
 
 	(void)self;
-	if (!PyArg_ParseTuple(args, "iiKK", &pid, &resource, &soft, &hard))
+	if (!PyArg_ParseTuple(args, "iiO&O&", &pid, &resource, as_u64, &soft, as_u64, &hard))
 		return NULL;
 	return int_or_error(ocipy_prlimit(pid, resource, soft, hard), NULL);
 }
@@ -218,7 +253,7 @@ static PyObject *call_prctl(PyObject *self, PyObject *args)
 	int option;
 
 	(void)self;
-	if (!PyArg_ParseTuple(args, "ik", &option, &argument))
+	if (!PyArg_ParseTuple(args, "iO&", &option, as_ulong, &argument))
 		return NULL;
 	return int_or_error(ocipy_prctl(option, argument), NULL);
 }

@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import subprocess
 import sys
+import sysconfig
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -23,10 +24,17 @@ NATIVE = HERE.parent.parent / "ocipy_native"
 FLAGS = ["-std=gnu11", "-g", "-O1", "-fno-omit-frame-pointer", "-Wall", "-Wextra"]
 SANITIZERS = "address,undefined"
 
+
+def _library() -> str:
+    """Return the name of the library that embeds this interpreter."""
+    return f"python{sysconfig.get_config_var('LDVERSION')}"
+
+
 # Harness to what is compiled with it, beside itself, and the libraries.
 SOURCES: dict[str, tuple[list[Path], list[str]]] = {
     "init": ([NATIVE / "init" / "plan_reader.c"], []),
     "launcher": ([], []),
+    "calls": ([NATIVE / "calls_module.c"], [f"-l{_library()}"]),
     "shim": ([NATIVE / "shim_seccomp.c"], ["-lseccomp"]),
 }
 LOOK = {
@@ -76,6 +84,10 @@ def stub_operations(operations: list[dict[str, Any]]) -> str:
 def compile_harness(name: str, directory: Path, kind: str = "replay") -> Path:
     """Compile tests/fuzz/fuzz_NAME.c into `directory` and return the program."""
     sources, libraries = SOURCES[name]
+    if name == "calls":
+        place = sysconfig.get_config_var("LIBDIR")
+        libraries = [f"-I{sysconfig.get_path('include')}", f"-L{place}", f"-Wl,-rpath,{place}"]
+        libraries += SOURCES[name][1]
     compiler = "gcc" if kind == "replay" else "clang"
     command: list[str | Path] = [
         compiler,

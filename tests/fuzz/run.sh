@@ -7,7 +7,7 @@ cd "$(dirname "$0")/../.." || exit
 python=$1 seconds=$2
 shift 2
 harnesses=("$@")
-[ "${#harnesses[@]}" -gt 0 ] || harnesses=(init launcher shim config state)
+[ "${#harnesses[@]}" -gt 0 ] || harnesses=(init launcher shim calls config state)
 out=build/fuzz
 mkdir -p "$out/findings"
 "$python" -m tests.fuzz.build "$out" --kind fuzz >/dev/null || exit
