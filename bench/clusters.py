@@ -22,7 +22,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from tests.bundles import BUSYBOX, build_rootfs
-from tests.clients.conftest import remove_parent_cgroups
+from tests.clients.private_place import remove_parent_cgroups
 from tests.clients.room import wait_until
 from tests.clusters.cri import SLEEP, Node
 from tests.clusters.swarm import Swarm

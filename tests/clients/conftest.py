@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import functools
 import itertools
 import os
-import shutil
-import tempfile
 import time
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.bundles import BUSYBOX, build_rootfs, write_file
+from tests.bundles import write_file
 from tests.clients import scripts
 from tests.clients.engines import ENGINES, Engine
-from tests.clients.room import wait_until
-from tests.integration import leftovers
+from tests.clients.private_place import private_place
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,23 +44,12 @@ def required_programs(item: pytest.Item) -> tuple[str, ...]:
 def engine(request: pytest.FixtureRequest, runtime_program: str) -> Iterator[Engine]:
     """Return each client in turn, started, with an image of busybox; later nothing is left."""
     kind = ENGINES[request.param]
-    directory = tempfile.mkdtemp(prefix=f"oc-{request.param}-")  # sockets want short paths
-    os.chmod(directory, 0o755)
-    tag = os.path.basename(directory)
-    rootfs = f"{directory}/rootfs"
-    build_rootfs(rootfs, shutil.copy2(BUSYBOX, f"{directory}/busybox"))
-    write_file(f"{rootfs}/etc/noexec", "not a program\n")
-    try:
-        made = kind(directory, os.path.abspath(runtime_program), tag)
+    with private_place(f"oc-{request.param}-") as place:
+        write_file(f"{place.rootfs}/etc/noexec", "not a program\n")
+        made = kind(place.directory, os.path.abspath(runtime_program), place.tag)
         with made.room:
-            made.start(rootfs)
+            made.start(place.rootfs)
             yield made
-        remove_parent_cgroups(tag)
-        left = leftovers.describe_after(tag, f"{directory}/nothing")
-        assert not left, "left behind:\n" + "\n".join(left)
-    finally:
-        leftovers.remove(tag)
-        shutil.rmtree(directory)
 
 
 @pytest.fixture
@@ -74,20 +59,3 @@ def name(engine: Engine) -> Iterator[str]:
     deadline = time.monotonic() + 10
     while left := engine.remains():
         assert time.monotonic() < deadline, "left behind:\n" + "\n".join(left)
-
-
-def remove_parent_cgroups(tag: str) -> None:
-    """Remove the clients' parent cgroup, and podman's for conmon, but no container's."""
-    for root in leftovers.cgroup_roots():
-        for path in (f"{root}/{tag}/conmon", f"{root}/{tag}"):
-            if os.path.isdir(path):
-                # Their processes died with the room; the kernel needs a moment to take them out.
-                wait_until(functools.partial(is_removed, path), f"{path} can be removed", 5)
-
-
-def is_removed(cgroup: str) -> bool:
-    try:
-        os.rmdir(cgroup)
-    except OSError:
-        return False
-    return True

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.bundles import BUSYBOX, build_rootfs, write_file
-from tests.clients.conftest import remove_parent_cgroups
+from tests.clients.private_place import remove_parent_cgroups
 from tests.clients.room import Room, wait_until
 from tests.conftest import REPOSITORY
 

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.bundles import BUSYBOX, build_rootfs, write_file
-from tests.clients.conftest import remove_parent_cgroups
+from tests.bundles import write_file
 from tests.clients.engines import Docker, Podman
-from tests.integration import leftovers
+from tests.clients.private_place import private_place
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,25 +46,15 @@ Remapping = RemappedDocker | AutoPodman
 def engine(request: pytest.FixtureRequest, runtime_program: str) -> Iterator[Remapping]:
     """A client whose room has tables of subordinate ids of its own."""
     kind: type[Remapping] = request.param
-    directory = tempfile.mkdtemp(prefix="oc-remap-")
-    os.chmod(directory, 0o755)
-    tag = os.path.basename(directory)
-    rootfs = f"{directory}/rootfs"
-    build_rootfs(rootfs, shutil.copy2(BUSYBOX, f"{directory}/busybox"))
-    write_file(f"{directory}/table", TABLE)
-    try:
-        made = kind(directory, os.path.abspath(runtime_program), tag)
+    with private_place("oc-remap-") as place:
+        write_file(f"{place.directory}/table", TABLE)
+        made = kind(place.directory, os.path.abspath(runtime_program), place.tag)
         with made.room:
             for name in ("subuid", "subgid"):
-                made.room.run("mount", "--bind", f"{directory}/table", f"/etc/{name}", check=True)
-            made.start(rootfs)
+                table = f"{place.directory}/table"
+                made.room.run("mount", "--bind", table, f"/etc/{name}", check=True)
+            made.start(place.rootfs)
             yield made
-        remove_parent_cgroups(tag)
-        left = leftovers.describe_after(tag, f"{directory}/nothing")
-        assert not left, "left behind:\n" + "\n".join(left)
-    finally:
-        leftovers.remove(tag)
-        shutil.rmtree(directory)
 
 
 def run(engine: Remapping, name: str, *words: str) -> tuple[int, str]:

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import itertools
 import os
-import shutil
-import tempfile
 import time
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.bundles import BUSYBOX, build_rootfs, write_file
-from tests.clients.conftest import remove_parent_cgroups
+from tests.bundles import write_file
+from tests.clients.private_place import private_place
 from tests.clusters.cri import Node
 from tests.clusters.swarm import SwarmNode
-from tests.integration import leftovers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,28 +36,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="module")
 def node(runtime_program: str) -> Iterator[Node]:
     """Return a node with the images of busybox and of the pods' first process."""
-    directory = tempfile.mkdtemp(prefix="oc-cri-")
-    os.chmod(directory, 0o755)
-    tag = os.path.basename(directory)
-    rootfs = f"{directory}/rootfs"
-    build_rootfs(rootfs, shutil.copy2(BUSYBOX, f"{directory}/busybox"))
-    os.mkdir(f"{rootfs}/volume")
-    write_file(f"{rootfs}/volume/inside", "from the image\n")
-    write_file(f"{rootfs}/etc/noexec", "not a program\n")
-    try:
-        made = Node(directory, os.path.abspath(runtime_program), tag)
+    with private_place("oc-cri-") as place:
+        os.mkdir(f"{place.rootfs}/volume")
+        write_file(f"{place.rootfs}/volume/inside", "from the image\n")
+        write_file(f"{place.rootfs}/etc/noexec", "not a program\n")
+        made = Node(place.directory, os.path.abspath(runtime_program), place.tag)
         with made.room:
-            made.start(rootfs)
+            made.start(place.rootfs)
             try:
                 yield made
             finally:
                 made.channel.close()
-        remove_parent_cgroups(tag)
-        left = leftovers.describe_after(tag, f"{directory}/nothing")
-        assert not left, "left behind:\n" + "\n".join(left)
-    finally:
-        leftovers.remove(tag)
-        shutil.rmtree(directory)
 
 
 @pytest.fixture

@@ -7,14 +7,11 @@ is lost is the last. `make test-clusters` runs them: they take minutes, most of 
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.bundles import BUSYBOX, build_rootfs
-from tests.clients.conftest import remove_parent_cgroups
+from tests.clients.private_place import private_place, remove_parent_cgroups
 from tests.clusters.swarm import Swarm
 from tests.integration import leftovers
 
@@ -27,14 +24,9 @@ EVERYWHERE = ["node1", "node2", "node3"]
 
 @pytest.fixture(scope="module")
 def swarm(runtime_program: str) -> Iterator[Swarm]:
-    directory = tempfile.mkdtemp(prefix="oc-swarm-")
-    os.chmod(directory, 0o755)
-    tag = os.path.basename(directory)
-    rootfs = f"{directory}/rootfs"
-    build_rootfs(rootfs, shutil.copy2(BUSYBOX, f"{directory}/busybox"))
-    try:
-        with Swarm(directory, os.path.abspath(runtime_program), tag) as made:
-            made.start(rootfs)
+    with private_place("oc-swarm-") as place:
+        with Swarm(place.directory, os.path.abspath(runtime_program), place.tag) as made:
+            made.start(place.rootfs)
             yield made
         for node in made.nodes:
             if node in made.lost:
@@ -43,11 +35,6 @@ def swarm(runtime_program: str) -> Iterator[Swarm]:
                     os.rmdir(path)
             else:
                 remove_parent_cgroups(node.tag)
-        left = leftovers.describe_after(tag, f"{directory}/nothing")
-        assert not left, "left behind:\n" + "\n".join(left)
-    finally:
-        leftovers.remove(tag)
-        shutil.rmtree(directory)
 
 
 @pytest.fixture(autouse=True)
