@@ -71,11 +71,13 @@ soak: build test-tools ## SOAK_LIVES containers, SOAK_ALIVE at once, ocipy kille
 	@$(VENV)/bin/python -m tests.soak.soak --lives $(SOAK_LIVES) --parallel $(SOAK_PARALLEL) \
 		--alive $(SOAK_ALIVE) --storms $(SOAK_STORMS)
 
-# FAULTS_PART=2/8 is the second of eight parts; the parts may run at the same time.
+# FAULTS_PART=2/8 is the second of eight parts; the parts may run at the same time. FAULTS_ARGS="--each 1"
+# walks one case of each kind.
 FAULTS_PART ?= 1/1
+FAULTS_ARGS ?=
 faults: build test-tools ## every fault at every step of every command, hours; FAULTS_PART=I/N for a part of it
 	@$(VENV)/bin/python -m tests.faults.build build/faults >/dev/null
-	@$(VENV)/bin/python -m tests.faults.walk build/faults --part $(FAULTS_PART)
+	@$(VENV)/bin/python -m tests.faults.walk build/faults --part $(FAULTS_PART) $(FAULTS_ARGS)
 
 lint: build test-tools ## formatter, linters, types, layering, generated files
 	@$(VENV)/bin/pytest --quiet --numprocesses=2 tests/test_style.py
