@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import threading
+import time
 
 RENAME_EXCHANGE = 2
 AT_FDCWD = -100
@@ -14,11 +15,13 @@ class Racer:
     """Exchanges two names as fast as it can (renameat2(2), RENAME_EXCHANGE) until the end.
 
     How often is in `exchanges`: a race that did not take place proves nothing. With `rest` the
-    names are as they were for about half as many times as long as they are exchanged.
+    names are as they were for about half as many times as long as they are exchanged. With `idle`
+    it sleeps for so many seconds between two exchanges, and leaves the processor to others.
     """
 
-    def __init__(self, first: str, second: str, rest: int = 0) -> None:
+    def __init__(self, first: str, second: str, rest: int = 0, idle: float = 0) -> None:
         self.rest = rest
+        self.idle = idle
         self.libc = ctypes.CDLL(None, use_errno=True)
         self.names = first.encode(), second.encode()
         self.exchanges = 0
@@ -31,6 +34,8 @@ class Racer:
             for _ in range(100):
                 if self.libc.renameat2(AT_FDCWD, first, AT_FDCWD, second, RENAME_EXCHANGE) == 0:
                     self.exchanges += 1
+                if self.idle:
+                    time.sleep(self.idle)
                 if self.rest and self.exchanges % 2 == 0:
                     self._pause()
 
