@@ -40,7 +40,8 @@ def require_user_namespace(config: Config) -> None:
     linux = config.get("linux", {})
     if not any(namespace["type"] == "user" for namespace in linux.get("namespaces", [])):
         raise UnsupportedError(
-            "/linux/namespaces",
+            # The value that is there, or the one that is missing in it.
+            "/linux/namespaces" if "linux" in config else "/linux",
             # runc's words
             "rootless container requires user namespaces",
             hint='add {"type": "user"} with uidMappings and gidMappings, as \'ocipy spec '
