@@ -38,7 +38,8 @@ def pytest_configure(config: pytest.Config) -> None:
     # every command that a test sends one of them to.
     for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
         if signal.getsignal(number) is signal.SIG_IGN:
-            signal.signal(number, signal.SIG_DFL)
+            interrupts = number is signal.SIGINT
+            signal.signal(number, signal.default_int_handler if interrupts else signal.SIG_DFL)
     config.addinivalue_line(
         "markers", "requires(*features): skip unless tests/probes.py finds each feature here"
     )

@@ -221,7 +221,7 @@ WEAKENINGS: dict[str, Weakening] = {
             (
                 "ocipy/spawn/launch.py",
                 "inherit = [*fds.values(), *range(3, 3 + kept)]",
-                "inherit = [*fds.values(), *range(3, 20)]",
+                "inherit = [*fds.values(), *range(3, 1000)]",
             ),
             (
                 "ocipy/plan/exec.py",
