@@ -76,7 +76,7 @@ def test_the_walk_notices_what_is_left(tree: Path, kind: str) -> None:
     output = walk.communicate()[0]
     assert walk.returncode == 1, output
     assert ("state says stopped" if kind == "lie" else f"{kind} left") in output
-    # A case that fails does not end the walk: there is one of each kind of fault. Of these `init` has
+    # A case that fails does not end the walk: there is one of each kind of fault. One of these has
     # ended the container, so that `stopped` is no lie.
     assert output.count("minimal: pause: host ") >= (3 if kind == "lie" else 4), output
     assert re.search(r"^4 cases in \d+ s, \d+ problems$", output, re.MULTILINE), output
