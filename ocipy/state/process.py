@@ -134,9 +134,10 @@ def open_process(pid: int, ticks: int) -> Process | None:
     except ProcessLookupError:
         return None
     except OSError as error:
-        # Older kernels (6.1) say so of a pid that is only that of a session or process group any
-        # longer: the leader is gone, its children are not.
-        if error.errno != errno.EINVAL:
+        # Older kernels (6.1) say EINVAL of a pid that is only that of a session or process group:
+        # the leader is gone, its children are not. Of one that is gone altogether it does not
+        # matter why it cannot be opened: for want of a descriptor, say.
+        if error.errno != errno.EINVAL and start_ticks(pid) == ticks:
             raise
         return None
     if start_ticks(pid) != ticks:

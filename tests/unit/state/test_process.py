@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -115,3 +116,20 @@ def test_a_signal_that_does_not_exist(process: subprocess.Popen[bytes]) -> None:
     assert opened is not None
     with opened, pytest.raises(OSError, match="Invalid argument"):
         opened.send_signal(999)
+
+
+def test_what_is_gone_need_not_be_opened(
+    process: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The end of `run` where the kernel has no descriptor left: the container is deleted."""
+    ticks = start_ticks(process.pid) or 0
+
+    def refuse(pid: int, flags: int = 0) -> int:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    monkeypatch.setattr(os, "pidfd_open", refuse)
+    with pytest.raises(OSError, match="Too many open files"):
+        open_process(process.pid, ticks)
+    process.kill()
+    process.wait()
+    assert open_process(process.pid, ticks) is None
