@@ -6,7 +6,7 @@ import os
 import time
 
 from ocipy import log
-from ocipy.errors import OcipyError
+from ocipy.errors import OcipyError, errno_text
 from ocipy.spawn.container import make_container
 from ocipy.spawn.interrupt import clean_up_when_interrupted
 from ocipy.state.record import oci_state
@@ -133,6 +133,8 @@ def _record_exit(container: Container, wait_status: int) -> None:
         store.save_record(container.lock, record)
     except OcipyError as error:
         log.warning(str(error))
+    except OSError as error:
+        log.warning(f"how the container ended is not recorded: {_named(error)}")
     finally:
         container.lock.release()
 
@@ -148,5 +150,12 @@ def _delete(container: Container) -> None:
         destroy(container.lock, store.load_record(container.lock.directory))
     except OcipyError as error:
         log.warning(str(error))
+    except OSError as error:
+        # Its process did end with a status, which is what `run` has to say.
+        log.warning(f"the container is not deleted: {_named(error)}")
     finally:
         container.lock.release()
+
+
+def _named(error: OSError) -> str:
+    return f"{error.filename or 'its process'}: {errno_text(error.errno or 0)}"
