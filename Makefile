@@ -67,7 +67,7 @@ SOAK_LIVES ?= 10000
 SOAK_PARALLEL ?= 8
 SOAK_ALIVE ?= 500
 SOAK_STORMS ?= 40
-soak: build test-tools ## SOAK_LIVES containers, SOAK_ALIVE at once, ocipy killed all the time; an hour
+soak: build test-tools ## SOAK_LIVES containers, SOAK_ALIVE at once, ocipy killed all the time; ten minutes
 	@$(VENV)/bin/python -m tests.soak.soak --lives $(SOAK_LIVES) --parallel $(SOAK_PARALLEL) \
 		--alive $(SOAK_ALIVE) --storms $(SOAK_STORMS)
 
@@ -75,7 +75,7 @@ soak: build test-tools ## SOAK_LIVES containers, SOAK_ALIVE at once, ocipy kille
 # walks one case of each kind.
 FAULTS_PART ?= 1/1
 FAULTS_ARGS ?=
-faults: build test-tools ## every fault at every step of every command, hours; FAULTS_PART=I/N for a part of it
+faults: build test-tools ## every fault at every step of every command, half an hour; FAULTS_PART=I/N for a part of it
 	@$(VENV)/bin/python -m tests.faults.build build/faults >/dev/null
 	@$(VENV)/bin/python -m tests.faults.walk build/faults --part $(FAULTS_PART) $(FAULTS_ARGS)
 
