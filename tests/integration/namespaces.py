@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from tests.bundles import with_namespace
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tests.integration.containers import Container
 
 # The types of config.json and their names in /proc/PID/ns.
@@ -46,3 +48,18 @@ def map_ids(container: Container, host: int = 100000, size: int = 65536) -> None
             path = f"{directory}/{name}"
             if os.stat(path, follow_symlinks=False).st_nlink == 1 or os.path.isdir(path):
                 os.chown(path, host, host, follow_symlinks=False)
+
+
+def up_and_sharing(
+    container: Container, make_container: Callable[[], Container]
+) -> tuple[int, Container]:
+    """Run the container with mapped ids; return its pid, and another for the same ids.
+
+    Of the other's mappings nothing is in its config.json: it has those of what it joins.
+    """
+    map_ids(container)
+    pid = container.up()
+    other = make_container()
+    map_ids(other)
+    del other.linux["uidMappings"], other.linux["gidMappings"]
+    return pid, other

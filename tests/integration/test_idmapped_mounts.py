@@ -10,7 +10,7 @@ import pytest
 
 from tests.bundles import with_namespace
 from tests.integration.containers import Container
-from tests.integration.namespaces import map_ids
+from tests.integration.namespaces import map_ids, up_and_sharing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -126,11 +126,7 @@ def test_in_a_joined_user_namespace(
     container: Container, make_container: Callable[[], Container], volume: str, how: str
 ) -> None:
     """`idmap` means the ids of the namespace that is joined, of which config.json says nothing."""
-    map_ids(container)
-    first = container.up()
-    other = make_container()
-    map_ids(other)
-    del other.linux["uidMappings"], other.linux["gidMappings"]
+    first, other = up_and_sharing(container, make_container)
     with_namespace(other.config, "user", f"/proc/{first}/ns/user")
     other.bundle.add_mount("/tmp", "bind", volume).update(remap(how))
     script = "stat -c %u:%g /tmp/0 /tmp/1 /tmp/3001; touch /tmp/new"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.bundles import with_namespace
-from tests.integration.namespaces import FILES, map_ids, namespace
+from tests.integration.namespaces import FILES, map_ids, namespace, up_and_sharing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,11 +35,7 @@ def test_listed_in_every_order(
     container: Container, make_container: Callable[[], Container]
 ) -> None:
     """The order in which config.json lists them is not that in which they must be joined."""
-    map_ids(container)
-    first = container.up()
-    other = make_container()
-    map_ids(other)
-    del other.linux["uidMappings"], other.linux["gidMappings"]
+    first, other = up_and_sharing(container, make_container)
     for kinds in itertools.permutations(KINDS):
         join(other, kinds, first)
         other.args("/bin/sh", "-c", "for n in user net ipc pid; do readlink /proc/self/ns/$n; done")
@@ -61,11 +57,7 @@ def test_some_joined_and_the_others_new(
     container: Container, make_container: Callable[[], Container], kinds: tuple[str, ...]
 ) -> None:
     """New namespaces beside joined ones belong to the joined user namespace."""
-    map_ids(container)
-    first = container.up()
-    other = make_container()
-    map_ids(other)
-    del other.linux["uidMappings"], other.linux["gidMappings"]
+    first, other = up_and_sharing(container, make_container)
     other.config.pop("hostname", None)
     join(other, kinds, first)
     second = other.up()

@@ -10,7 +10,7 @@ import pytest
 
 from tests.bundles import with_namespace
 from tests.integration.containers import Container, wait_until
-from tests.integration.namespaces import FILES, SLEEPERS, map_ids, namespace
+from tests.integration.namespaces import FILES, SLEEPERS, map_ids, namespace, up_and_sharing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,11 +30,7 @@ def test_all_of_them(container: Container) -> None:
 def test_joined_user_namespace(
     container: Container, make_container: Callable[[], Container]
 ) -> None:
-    map_ids(container)
-    first = container.up()
-    other = make_container()
-    map_ids(other)
-    del other.linux["uidMappings"], other.linux["gidMappings"]
+    first, other = up_and_sharing(container, make_container)
     with_namespace(other.config, "user", f"/proc/{first}/ns/user")
     second = other.up("cat /proc/self/uid_map; exec sleep 1000")
     assert namespace(second, "user") == namespace(first, "user")

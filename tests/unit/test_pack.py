@@ -62,6 +62,12 @@ def output_of(package: Path, code: str) -> str:
     return done.stdout
 
 
+def output_from_files(package: Path, code: str) -> str:
+    """Execute the code without the pack; its modules come from the files that were packed."""
+    code = f"import sys; sys.path[0] = {str(package.parent)!r}\n{code}"
+    return subprocess.check_output([sys.executable, "-c", code], text=True)
+
+
 def modules_of(package: Path) -> list[str]:
     names = []
     for file in sorted(package.rglob("*.py")):
@@ -94,13 +100,8 @@ print("same")
 
 def test_has_every_module_as_its_file_gives_it(package: Path) -> None:
     code = NAMES_OF_ALL.format(modules=modules_of(package))
-    from_files = subprocess.run(
-        [sys.executable, "-c", f"import sys; sys.path[0] = {str(package.parent)!r}\n{code}"],
-        capture_output=True,
-        check=True,
-        text=True,
-    )
-    expected = from_files.stdout.splitlines()
+    from_files = output_from_files(package, code)
+    expected = from_files.splitlines()
     assert len(expected) == len(modules_of(package)) > 100
     assert output_of(package, COMPARE.format(expected=expected)) == "same\n"
 
@@ -202,13 +203,8 @@ def test_functions_that_are_fetched_when_called_are_those_of_the_source(package:
     # The classes of steps are not classes here.
     names = [name for name in hot if name not in ("ocipy.cli", "ocipy.plan._generated_steps")]
     code = FUNCTIONS.format(modules=names)
-    from_files = subprocess.run(
-        [sys.executable, "-c", f"import sys; sys.path[0] = {str(package.parent)!r}\n{code}"],
-        capture_output=True,
-        check=True,
-        text=True,
-    )
-    expected = [ast.literal_eval(line) for line in from_files.stdout.splitlines()]
+    from_files = output_from_files(package, code)
+    expected = [ast.literal_eval(line) for line in from_files.splitlines()]
     packed = [ast.literal_eval(line) for line in output_of(package, code).splitlines()]
     assert [function[1:] for function in packed] == [function[1:] for function in expected]
     kinds = [function[0] for function in packed]
@@ -257,14 +253,9 @@ def test_steps_of_the_pack_are_those_of_the_classes(package: Path) -> None:
             ]
             classes.append((name, dict.fromkeys(needed, 7)))
     code = STEPS.format(classes=classes)
-    from_files = subprocess.run(
-        [sys.executable, "-c", f"import sys; sys.path[0] = {str(package.parent)!r}\n{code}"],
-        capture_output=True,
-        check=True,
-        text=True,
-    )
+    from_files = output_from_files(package, code)
     assert len(classes) > 70
-    assert output_of(package, code) == from_files.stdout
+    assert output_of(package, code) == from_files
 
 
 def test_a_class_of_steps_that_the_pack_cannot_know_is_refused(package: Path) -> None:
