@@ -75,6 +75,7 @@ def test_pod_with_a_user_namespace(
     for kind in kinds:
         assert namespace(second, kind) == namespace(first, kind), kind
     assert namespace(second, "pid") != namespace(first, "pid")
+    wait_until(lambda: other.created.out.count("\n") == 2, "the second's words")
     assert other.created.out == "0\nhost0\n"
 
 
