@@ -42,6 +42,7 @@ def run(request: Request) -> int:
 
 def _states(root: str) -> list[dict[str, object]]:
     states = []
+    owners: dict[int, str] = {}
     for container_id in store.list_ids(root):
         try:
             directory = store.find(root, container_id)
@@ -52,15 +53,18 @@ def _states(root: str) -> list[dict[str, object]]:
             log.warning(str(error))
             continue
         status = current_status(directory, record)
-        states.append(describe_state(record, status, _owner(directory.fd)))
+        uid = os.fstat(directory.fd).st_uid
+        if uid not in owners:
+            # Each question opens a file.
+            owners[uid] = _owner(uid)
+        states.append(describe_state(record, status, owners[uid]))
     return states
 
 
-def _owner(fd: int) -> str:
-    """Return the name of who owns the directory, or the number where it has none."""
+def _owner(uid: int) -> str:
+    """Return the name of a user, or the number where it has none."""
     import pwd
 
-    uid = os.fstat(fd).st_uid
     try:
         return pwd.getpwuid(uid).pw_name
     except KeyError:

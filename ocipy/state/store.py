@@ -37,6 +37,7 @@ from ocipy.errors import StateError, errno_text
 from ocipy.json_text import DuplicateName, JsonError, dumps, loads
 from ocipy.state.process import start_ticks
 from ocipy.state.record import read_record
+from ocipy.sys.fd import write_all
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -530,8 +531,14 @@ def _read(directory: ContainerDir, name: str) -> str:
     # Whatever is in the place of the file, a fifo say, is not waited for.
     flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     fd = os.open(name, flags, dir_fd=directory.fd)
-    with open(fd, "rb") as file:
-        return file.read().decode("utf-8", "surrogateescape")
+    # A file object would ask the kernel five things about it first.
+    try:
+        data = b""
+        while part := os.read(fd, 65536):
+            data += part
+    finally:
+        os.close(fd)
+    return data.decode("utf-8", "surrogateescape")
 
 
 def _write(directory: ContainerDir, name: str, text: str) -> None:
@@ -541,10 +548,10 @@ def _write(directory: ContainerDir, name: str, text: str) -> None:
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
         fd = os.open(new, flags, 0o600, dir_fd=directory.fd)
-        with open(fd, "wb", buffering=0) as file:
-            data = memoryview(text.encode("utf-8", "surrogateescape"))
-            while data:
-                data = data[file.write(data) :]
+        try:
+            write_all(fd, text.encode("utf-8", "surrogateescape"))
+        finally:
+            os.close(fd)
         # No fsync(2): no container outlives the boot that made it, so neither need its record.
         os.rename(new, name, src_dir_fd=directory.fd, dst_dir_fd=directory.fd)
     except OSError as error:
