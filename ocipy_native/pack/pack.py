@@ -91,6 +91,8 @@ def _with_parents(name: str) -> list[str]:
 
 def _names(node: ast.stmt) -> list[str]:
     """Return what an import statement may import: modules, and names that are none."""
+    if isinstance(node, ast.Try):
+        return [name for statement in node.body for name in _names(statement)]
     if isinstance(node, ast.Import):
         return [alias.name for alias in node.names]
     if isinstance(node, ast.ImportFrom) and node.module:
@@ -138,7 +140,8 @@ def _portions(
     needed: dict[str, list[str]], entries: dict[str, tuple[Any, ...]]
 ) -> list[tuple[list[str], tuple[str, ...]]]:
     """Return the names of the modules in each portion, and the modules with which they are read."""
-    always = ["ocipy.__main__"]
+    # The second is imported before any command.
+    always = ["ocipy.__main__", "ocipy.commands"]
     for name in always:
         always += [needs for needs in entries[name][1] if needs not in always]
     groups: dict[tuple[str, ...], list[str]] = {}

@@ -96,7 +96,11 @@ class Cold:
         return self.made(*args, **kwargs)
 
     def __get__(self, instance: object, owner: object = None) -> Any:
-        return self.made.__get__(instance, owner)
+        # Whoever keeps a bound method may never call it.
+        return self if instance is None else new_method(self, instance)
+
+
+new_method: Any = type(Cold({}, "", 0, 0).__call__)
 
 
 # -- the package's modules

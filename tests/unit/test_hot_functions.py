@@ -55,6 +55,7 @@ def functions_called() -> dict[str, set[str]]:
             commands.call("state", commands.id)
             commands.call("exec", commands.id, "/bin/true")
             commands.call("kill", commands.id, "TERM")
+            commands.call("kill", commands.id, "KILL")
             commands.call("delete", "--force", commands.id)
             commands.create("/bin/true")
             commands.call("start", commands.id)

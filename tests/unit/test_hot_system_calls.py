@@ -41,6 +41,8 @@ KINDS = {
     "processes": {"clone", "clone3", "vfork", "execve", "execveat", "wait4"},
     "mounts": {"mount", "move_mount", "open_tree", "fsconfig", "fsmount", "fsopen", "umount2"},
 }
+# The pack is read at places far behind its begin; ld.so reads the headers of libraries.
+PACK_READ = re.compile(r"^(?:\d+ +)?pread64\(\d+, .*, \d+, (\d{4,})\) ", re.MULTILINE)
 # A call that another process interrupted stands there twice: counted where it is complete.
 CALL = re.compile(r"^\d+ +(?:<\.\.\. )?([a-z_0-9]+)(?:\((?!.*<unfinished)| resumed)")
 
@@ -87,6 +89,9 @@ class Traced:
         text = Path(trace).read_text(errors="replace")
         if args[0] == "create":
             text = re.sub(r"^", "1 ", text, flags=re.MULTILINE)
+        places = PACK_READ.findall(text)
+        assert len(places) > 3, "where is the pack read?"
+        assert len(places) == len(set(places)), f"{args[0]} reads a part of the pack twice: {places}"
         done_well = [line for line in text.splitlines() if " = -1 E" not in line]
         calls = [match[1] for line in done_well if (match := CALL.match(line))]
         return dict(sorted(Counter(map(kind_of, calls)).items()))

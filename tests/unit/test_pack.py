@@ -217,7 +217,7 @@ cold = Cgroup.__init__.__globals__["__cold__"]
 seldom = [key for key, value in vars(Cgroup).items() if type(value) is cold]
 assert "exists" in seldom, seldom
 cgroup = Cgroup({"": "/dev/null/nothing"}, [])
-assert cgroup.exists.__self__ is cgroup and cgroup.exists.__func__ is vars(Cgroup)["exists"].made
+assert cgroup.exists.__self__ is cgroup and cgroup.exists.__func__ is vars(Cgroup)["exists"]
 assert Cgroup.exists(cgroup) is cgroup.exists() is False
 print("good")
 """
