@@ -145,7 +145,7 @@ class Cgroup:
             StateError: one cannot be suspended, or there is no freezer.
         """
         if path := self._v1("freezer"):
-            freezer.freeze_v1(path)
+            freezer.freeze_v1(path, freezer.FREEZE_SECONDS)
         elif "" in self.paths:
             freezer.freeze_v2(self.paths[""])
         else:

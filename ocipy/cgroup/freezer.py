@@ -38,7 +38,7 @@ def is_frozen_v2(path: str) -> bool:
     return _read(f"{path}/cgroup.freeze") == "1"
 
 
-def freeze_v1(path: str, seconds: float = FREEZE_SECONDS) -> None:
+def freeze_v1(path: str, seconds: float) -> None:
     """Freeze a v1 cgroup, within so many seconds.
 
     The kernel misses processes that are made meanwhile and then stays in FREEZING; writing once

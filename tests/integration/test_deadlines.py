@@ -101,6 +101,65 @@ def _removed(path: str) -> bool:
     return True
 
 
+# Waits in the kernel for a page that nobody brings, where SIGKILL alone reaches it.
+STUCK = """
+import ctypes, fcntl, mmap, os, struct
+memory = mmap.mmap(-1, 4096)
+address = ctypes.addressof(ctypes.c_char.from_buffer(memory))
+fd = ctypes.CDLL(None).syscall({number}, os.O_CLOEXEC)
+assert fd >= 0
+fcntl.ioctl(fd, 0xC018AA3F, struct.pack("QQQ", 0xAA, 0, 0))  # UFFDIO_API
+fcntl.ioctl(fd, 0xC020AA00, struct.pack("QQQQ", address, 4096, 1, 0))  # UFFDIO_REGISTER, missing
+print(flush=True)
+os.readv(os.open("/dev/zero", os.O_RDONLY), [memory])
+"""
+USERFAULTFD = {"x86_64": 323, "aarch64": 282}.get(os.uname().machine, 0)
+
+
+def waits_for_a_page(pid: int) -> bool:
+    with open(f"/proc/{pid}/stack", encoding="ascii") as file:
+        return "handle_userfault" in file.read()
+
+
+@contextlib.contextmanager
+def stuck_process(name: str) -> Iterator[None]:
+    """Put a process that does not freeze into the cgroup of that name."""
+    code = STUCK.format(number=USERFAULTFD)
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
+    try:
+        assert process.stdout is not None
+        if not process.stdout.readline():
+            pytest.skip("no userfaultfd(2) here")
+        wait_until(lambda: waits_for_a_page(process.pid), "it is stuck", PATIENT)
+        roots = [root for root in cgroup_roots() if PURE_V2 or root.endswith("/freezer")]
+        with open(f"{roots[0]}/{name}/cgroup.procs", "w", encoding="ascii") as procs:
+            procs.write(str(process.pid))
+        yield
+    finally:
+        process.kill()
+        process.communicate()
+
+
+# -- the freezer
+
+
+@pytest.mark.skipif(
+    not os.path.exists("/proc/self/stack"), reason="this kernel does not say where a process waits"
+)
+def test_a_process_that_does_not_freeze(container: Container) -> None:
+    """The others of its cgroup run on."""
+    container.linux["cgroupsPath"] = f"/{container.id}"
+    container.up("echo up; while :; do echo tick; sleep 0.02; done")
+    with stuck_process(container.id):
+        container.verb("pause", check=False).failed("unable to freeze")
+        assert container.status == "running"
+        container.kill("USR1", "--all", check=False).failed("unable to freeze")
+        ticks = container.created.out.count("tick")
+        wait_until(lambda: container.created.out.count("tick") > ticks, "it runs on", PATIENT)
+    container.verb("pause")
+    assert container.status == "paused"
+
+
 # -- the lock
 
 
