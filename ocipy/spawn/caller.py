@@ -35,10 +35,13 @@ class Caller:
 
 
 def inherited_fds(request: Request, caller: Caller) -> tuple[int, int]:
-    """Return --preserve-fds and LISTEN_FDS, both checked; nothing else is open above 2 yet.
+    """Return --preserve-fds and LISTEN_FDS, both checked.
+
+    What is closed by execve(2) is not the caller's, but ours: the pack, say, which a container that
+    got it could open again, to write into it.
 
     Raises:
-        UsageError: a descriptor that is to be passed on is not open.
+        UsageError: a descriptor that is to be passed on was not open when we were started.
     """
     listen_fds = 0
     text = caller.environ.get("LISTEN_FDS", "")
@@ -50,12 +53,14 @@ def inherited_fds(request: Request, caller: Caller) -> tuple[int, int]:
         raise UsageError(f"bad --preserve-fds {preserve_fds}", hint="a number from 0 on")
     for fd in range(3, 3 + listen_fds + preserve_fds):
         try:
-            os.fstat(fd)
+            is_inherited = os.get_inheritable(fd)
         except OSError:
+            is_inherited = False
+        if not is_inherited:
             raise UsageError(
                 f"please check that preserved-fd {fd} is present",
                 hint="--preserve-fds N passes on 3 to 2+N, after those of LISTEN_FDS",
-            ) from None
+            )
     return preserve_fds, listen_fds
 
 

@@ -129,6 +129,14 @@ def test_preserve_fds_that_are_not_open(container: Container) -> None:
     assert not container.runtime.holds(container.id)
 
 
+def test_what_ocipy_has_opened_is_not_passed_on(container: Container) -> None:
+    """3 is its pack, which a container could open again through /proc/self/fd, for writing."""
+    if container.runtime.is_runc:
+        pytest.skip("runc passes on what it has opened itself")
+    call = container.run("--preserve-fds", "1", check=False)
+    call.failed("please check that preserved-fd 3 is present")
+
+
 def test_listen_fds(container: Container, passed_files: list[int]) -> None:
     """Socket activation: the descriptors and variables go through; the pid is the container's."""
     container.script("echo $LISTEN_FDS $LISTEN_PID; cat <&3; cat <&4 || echo no-4")
