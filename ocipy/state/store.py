@@ -410,8 +410,7 @@ def load_record(directory: ContainerDir) -> StateRecord:
     value: Json = None
     try:
         text = _read(directory, RECORD)
-        if "\\ud" in text or "\\uD" in text:
-            # Half of a surrogate pair cannot be printed. We write characters as they are.
+        if ("\\ud" in text or "\\uD" in text) and _has_surrogates(text):
             raise ValueError("it has escapes that ocipy does not write")
         value = loads(text)
         return read_record(value)
@@ -446,6 +445,13 @@ def save_record(lock: ContainerLock, record: StateRecord) -> None:
 
 
 def save_config(directory: ContainerDir, text: str) -> None:
+def _has_surrogates(text: str) -> bool:
+    """Half of a surrogate pair cannot be printed. We write characters as they are."""
+    # A backslash that is escaped begins no escape: annotations may hold JSON, or paths of Windows.
+    bare = text.replace("\\\\", "")
+    return "\\ud" in bare or "\\uD" in bare
+
+
     """Keep the accepted config, word for word."""
     _write(directory, CONFIG, text)
 

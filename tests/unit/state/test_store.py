@@ -38,6 +38,15 @@ def test_what_is_saved_can_be_loaded(root: str) -> None:
     assert store.list_ids(root) == ["c1"]
 
 
+@pytest.mark.parametrize("text", ["C:\\udir", "\\uD83D", '{"a": "\\ud83d\\ude00"}', "\\\\ud800"])
+def test_what_looks_like_an_escape_can_be_loaded(root: str, text: str) -> None:
+    record = make_container(root)
+    record["annotations"] = {text: text}
+    with ContainerLock(store.find(root, "c1")) as lock:
+        store.save_record(lock, record)
+    assert store.load_record(store.find(root, "c1")) == record
+
+
 def test_nobody_else_can_read_it(root: str) -> None:
     make_container(root)
     assert os.stat(f"{root}/c1").st_mode & 0o077 == 0
