@@ -202,6 +202,7 @@ def _is_exit(value: object) -> bool:
     return (
         isinstance(value, dict)
         and type(value.get("waitStatus")) is int
+        and 0 <= value["waitStatus"] <= 0xFFFF
         and type(value.get("oomKilled")) is bool
     )
 

@@ -15,7 +15,7 @@ import os
 
 from ocipy.errors import StateError
 from ocipy.state.process import is_alive
-from ocipy.state.store import LOCK, START_FIFO
+from ocipy.state.store import LOCK, NO_FILE, START_FIFO
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -111,9 +111,13 @@ def _is_locked(directory: ContainerDir) -> bool:
     """Is a command at work on the container? Only asked where the answer matters: trying a lock
     keeps it from others for a moment."""
     try:
-        fd = os.open(LOCK, os.O_RDWR | os.O_CLOEXEC, dir_fd=directory.fd)
+        fd = os.open(LOCK, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory.fd)
     except FileNotFoundError:
         return False
+    except OSError as error:
+        if error.errno not in NO_FILE:
+            raise
+        return False  # it is no file, so nobody has locked it
     try:
         fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:

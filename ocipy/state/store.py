@@ -58,8 +58,18 @@ _HOLDER_SIZE = 41
 # a sensible timeout, shorter than the patience of those who call us (containerd: 30 seconds).
 LOCK_SECONDS = 20.0
 
-# What open(2) and read(2) say where a name is there, but not of a file.
-_NO_FILE = (errno.EISDIR, errno.ELOOP, errno.ENOTDIR, errno.ENXIO, errno.ENODEV)
+# What open(2) and read(2) say where a name is there, but not of a file. EAGAIN: of a fifo.
+NO_FILE = (
+    errno.EISDIR,
+    errno.ELOOP,
+    errno.ENOTDIR,
+    errno.ENXIO,
+    errno.ENODEV,
+    errno.EAGAIN,
+)
+
+# No record and no config is as large (see bundle.MAX_CONFIG_BYTES), but a device has no end.
+_MAX_BYTES = 32 * 1024 * 1024
 
 # runc's texts: containerd and podman search for "does not exist" and "already exists".
 NOT_FOUND = "container does not exist"
@@ -423,7 +433,7 @@ def load_record(directory: ContainerDir) -> StateRecord:
     except ValueError as error:  # also a UnicodeDecodeError
         problem = str(error)
     except OSError as error:
-        if error.errno not in _NO_FILE:
+        if error.errno not in NO_FILE:
             # It may be all right: whoever took it for damaged would forget a container that lives.
             raise _refused("read", f"{directory.path}/{RECORD}", error) from None
         problem = errno_text(error.errno or 0)
@@ -433,6 +443,13 @@ def load_record(directory: ContainerDir) -> StateRecord:
     )
     refused.value = value
     raise refused
+
+
+def _has_surrogates(text: str) -> bool:
+    """Half of a surrogate pair cannot be printed. We write characters as they are."""
+    # A backslash that is escaped begins no escape: annotations may hold JSON, or paths of Windows.
+    bare = text.replace("\\\\", "")
+    return "\\ud" in bare or "\\uD" in bare
 
 
 def save_record(lock: ContainerLock, record: StateRecord) -> None:
@@ -445,13 +462,6 @@ def save_record(lock: ContainerLock, record: StateRecord) -> None:
 
 
 def save_config(directory: ContainerDir, text: str) -> None:
-def _has_surrogates(text: str) -> bool:
-    """Half of a surrogate pair cannot be printed. We write characters as they are."""
-    # A backslash that is escaped begins no escape: annotations may hold JSON, or paths of Windows.
-    bare = text.replace("\\\\", "")
-    return "\\ud" in bare or "\\uD" in bare
-
-
     """Keep the accepted config, word for word."""
     _write(directory, CONFIG, text)
 
@@ -542,6 +552,8 @@ def _read(directory: ContainerDir, name: str) -> str:
         data = b""
         while part := os.read(fd, 65536):
             data += part
+            if len(data) > _MAX_BYTES:
+                raise ValueError("it is larger than 32 MiB")
     finally:
         os.close(fd)
     return data.decode("utf-8", "surrogateescape")

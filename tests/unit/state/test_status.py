@@ -97,6 +97,14 @@ def test_creating_without_a_process_is_true_while_somebody_creates(root: str) ->
     ContainerLock(store.find(root, "c1"), wait_seconds=0).acquire()
 
 
+def test_nobody_has_locked_what_is_no_file(root: str) -> None:
+    record = make_container(root)
+    os.unlink(f"{root}/c1/lock")
+    os.mkdir(f"{root}/c1/lock")
+    assert record["status"] == "creating"
+    assert status_now(root, record) == STOPPED
+
+
 def test_frozen_is_paused(
     root: str, process: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:

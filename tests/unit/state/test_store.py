@@ -269,6 +269,29 @@ def test_something_else_in_the_place_of_a_record(
             read(directory)
 
 
+def test_a_fifo_with_a_writer_in_the_place_of_a_record(root: str) -> None:
+    make_container(root)
+    path = f"{root}/c1/state.json"
+    os.unlink(path)
+    os.mkfifo(path)
+    writer = os.open(path, os.O_RDWR)
+    try:
+        with pytest.raises(RecordError, match="temporarily unavailable"):
+            store.load_record(store.find(root, "c1"))
+    finally:
+        os.close(writer)
+
+
+def test_what_has_no_end_in_the_place_of_a_record(root: str) -> None:
+    """A device, say /dev/zero; `list` would take all memory."""
+    make_container(root)
+    for name, read in (("state.json", store.load_record), ("config.json", store.load_config)):
+        with open(f"{root}/c1/{name}", "wb") as file:
+            file.truncate(1 << 40)
+        with pytest.raises(RecordError, match="it is larger than 32 MiB"):
+            read(store.find(root, "c1"))
+
+
 def test_records_of_other_versions(root: str) -> None:
     record = dict(make_container(root))
     path = f"{root}/c1/state.json"
@@ -310,6 +333,8 @@ CGROUP = {"driver": "cgroupfs", "paths": {"": "/sys/fs/cgroup/c1"}, "made": ["/s
         ("cgroup", {"driver": "cgroupfs", "paths": {"": "/sys/fs/cgroup/c1"}}),
         ("resctrl", {"made": "/sys/fs/resctrl/c1"}),
         ("exit", {"waitStatus": "0", "oomKilled": False}),
+        ("exit", {"waitStatus": 1 << 80, "oomKilled": False}),
+        ("exit", {"waitStatus": -1, "oomKilled": False}),
     ],
 )
 def test_members_that_ocipy_cannot_have_written(root: str, name: str, value: object) -> None:
