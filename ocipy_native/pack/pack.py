@@ -4,6 +4,7 @@
 
     header          as of any .pyc
     packed_main.py  the code that the interpreter runs, with the index of all that follows in it
+    digest          of all that follows, which the index has, too: do they belong together?
     cold code       functions that no usual command calls
     portions        what the usual commands need: modules of the same commands stand together,
                     marshalled as one, so that equal names are there once
@@ -25,6 +26,7 @@ from __future__ import annotations
 
 import argparse
 import ast
+import hashlib
 import importlib.util
 import json
 import marshal
@@ -116,8 +118,10 @@ def pack(package_dir: Path, output: Path, *, development: bool) -> None:
     portions += [([name], ()) for name in entries if name not in together]
     contents = [marshal.dumps({name: entries[name] for name in names}) for names, _ in portions]
     contents.insert(0, bytes(cold_code.code))
+    digest = hashlib.sha256(b"".join(contents)).digest()
 
     def index(begin: int) -> tuple[Any, ...]:
+        begin += len(digest)
         places = []
         for content in contents:
             places.append((begin, len(content)))
@@ -129,11 +133,11 @@ def pack(package_dir: Path, output: Path, *, development: bool) -> None:
             for command in commands:
                 of_command.setdefault(command, []).append(place)
         # Few commands need to look for a module.
-        return places[0][0], of_command, marshal.dumps(of_module)
+        return digest, places[0][0], of_command, marshal.dumps(of_module)
 
     # A number has the same size in marshal's format whatever its value.
     main = _main_code(index(len(_main_code(index(0)))))
-    output.write_bytes(main + b"".join(contents))
+    output.write_bytes(main + digest + b"".join(contents))
 
 
 def _portions(

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 PACKAGE = __file__.rsplit("/", 2)[0]
 PARENT = PACKAGE.rpartition("/")[0]
 
-COLD_CODE, PORTIONS, PLACES = loads(b"@INDEX@")
+DIGEST, COLD_CODE, PORTIONS, PLACES = loads(b"@INDEX@")
 modules = sys.modules
 new_module = type(sys)
 new_spec = type(sys.__spec__)
@@ -44,12 +44,26 @@ pack = posix.open(__file__, posix.O_RDONLY | posix.O_CLOEXEC)
 entries: dict[str, Any] = {}
 
 
+def give_up() -> None:
+    posix.write(2, f"ocipy: {PACKAGE}/_native is damaged: install ocipy again\n".encode())
+    posix._exit(1)
+
+
+def begin_again() -> None:
+    """Start anew: this code was read, then an upgrade put another file in the place of its own."""
+    tries = int(sys._xoptions.get("ocipy_again", 0))
+    if tries == 5:
+        give_up()
+    argv = sys.orig_argv
+    file = argv.index(__file__)  # the last of equal options counts
+    posix.execv(argv[0], [*argv[:file], f"-Xocipy_again={tries + 1}", *argv[file:]])
+
+
 def fetch(place: int, length: int) -> Any:
     """Return what is marshalled there. Of a pack that is cut off nothing can go on."""
     data = posix.pread(pack, length, place)
     if len(data) < length:
-        posix.write(2, f"ocipy: {PACKAGE}/_native is damaged: install ocipy again\n".encode())
-        posix._exit(1)
+        give_up()
     return loads(data)
 
 
@@ -224,6 +238,8 @@ def stand_in_for_os() -> None:
     names.update(fsencode=fsencode, fsdecode=fsdecode, __getattr__=missing)
 
 
+if posix.pread(pack, len(DIGEST), COLD_CODE - len(DIGEST)) != DIGEST:
+    begin_again()
 if sys.flags.utf8_mode and "os" not in modules:
     stand_in_for_os()
 sys.meta_path.insert(0, FINDER)

@@ -277,6 +277,37 @@ def test_a_pack_that_is_cut_off_says_so(package: Path) -> None:
     assert done.stderr == f"ocipy: {package}/_native is damaged: install ocipy again\n"
 
 
+def test_a_pack_that_an_upgrade_exchanges_meanwhile(package: Path, tmp_path: Path) -> None:
+    """A command that begins with the one and goes on with the other begins again."""
+    pack, packs = package / PACKED_MAIN, []
+    for number in range(2):
+        write_pack(package)
+        packs.append(pack.rename(tmp_path / f"pack{number}"))
+        with (package / "errors.py").open("a") as module:
+            module.write("\nNEW = 1\n")
+    assert packs[0].read_bytes() != packs[1].read_bytes()
+    exchange = EXCHANGE.format(new=str(tmp_path / "new"), pack=str(pack), packs=[*map(str, packs)])
+    exchanger = subprocess.Popen([sys.executable, "-c", exchange], stdout=subprocess.PIPE)
+    try:
+        assert exchanger.stdout is not None
+        exchanger.stdout.readline()
+        for _ in range(200):
+            assert output_of(package, "import ocipy.errors; print('good')") == "good\n"
+    finally:
+        exchanger.kill()
+        exchanger.communicate()
+
+
+EXCHANGE = """
+import itertools, os, time
+for each in itertools.cycle({packs!r}):
+    os.link(each, {new!r})
+    os.rename({new!r}, {pack!r})
+    print(flush=True)
+    time.sleep(0.002)
+"""
+
+
 STAND_IN = """
 import os, sys
 assert "_collections_abc" not in sys.modules, "os was imported after all"
