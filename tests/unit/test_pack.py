@@ -304,7 +304,7 @@ for each in itertools.cycle({packs!r}):
     os.link(each, {new!r})
     os.rename({new!r}, {pack!r})
     print(flush=True)
-    time.sleep(0.002)
+    time.sleep(0.01)
 """
 
 
