@@ -51,6 +51,7 @@ class Log:
         self.level = level
         # Under systemd stderr is a socket, which /dev/stderr cannot be opened to.
         if path in ("", "/dev/stderr", "/proc/self/fd/2"):
+            self.fd = STDERR
             return
         # Without waiting: a fifo that nobody reads would keep us for ever (open(2): ENXIO).
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK

@@ -61,7 +61,7 @@ class Tracer:
         self._events: list[dict[str, Json]] = []
         self._launch: Launch | None = None
         self._host_ends: list[int] = []
-        self._spawned = 0
+        self._spawned = self._spawn_began = 0
         self._add("python", "start the interpreter, load modules", self._begin, self._last)
 
     def mark(self, name: str) -> None:
@@ -79,7 +79,7 @@ class Tracer:
         self._last = time.monotonic_ns()
         self._host_ends.append(self._last)
         if isinstance(step, steps.SpawnInit):
-            self._spawned = self._last
+            self._spawned, self._spawn_began = self._last, begin
         self._add_step(index, step, begin, self._last)
 
     def finish(self, failure: str = "") -> None:
@@ -128,8 +128,9 @@ class Tracer:
             before = [at for at in self._host_ends if at <= ended[index]]
             if isinstance(step, steps.AwaitHost):
                 before = [self._spawned]
-            begin = max([last, *before[-1:]])
-            self._add_step(index, step, begin, ended[index])
+            # On a busy machine init may have ended a step before we hear of its clone.
+            begin = max([last, *before[-1:]]) or self._spawn_began
+            self._add_step(index, step, min(begin, ended[index]), ended[index])
             last = ended[index]
 
     def _add_step(self, index: int, step: Step, begin: int, end: int, *, name: str = "") -> None:

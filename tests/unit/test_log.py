@@ -138,6 +138,15 @@ def test_stderr_is_not_opened_again(capfd: pytest.CaptureFixture[str], path_of_s
     assert 'level=error msg="no"' in capfd.readouterr().err
 
 
+def test_stderr_after_a_file(capfd: pytest.CaptureFixture[str], path: str) -> None:
+    """Of one process, as of our tests, the next command has a log of its own."""
+    log = opened(path)
+    log.open("", "json", "info")
+    fail(log)
+    assert json.loads(capfd.readouterr().err)["msg"] == "no"
+    assert records(path) == []
+
+
 def test_on_a_terminal_people_get_sentences(monkeypatch: pytest.MonkeyPatch) -> None:
     master, slave = pty.openpty()
     saved = os.dup(2)
