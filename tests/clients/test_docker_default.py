@@ -50,7 +50,11 @@ def test_several_containers_together(engine: Engine, name: str) -> None:
     serve = "cd /shared && echo hello > index && nc -l -p 80 < index; sleep 1000"
     run(engine, f"{name}-server", *volume, "busybox", "sh", "-c", serve)
     together = ("--network", f"container:{name}-server", "--pid", f"container:{name}-server")
-    ask = "until nc 127.0.0.1 80 < /dev/null > /shared/answer; do sleep 0.1; done; ps > /shared/ps"
+    # Its sleep begins when the server has noticed that the answer was read.
+    ask = (
+        "until nc 127.0.0.1 80 < /dev/null > /shared/answer; do sleep 0.1; done; "
+        "until ps > /shared/ps; grep -q 'sleep 1000$' /shared/ps; do sleep 0.1; done"
+    )
     client = (
         "docker",
         "run",
