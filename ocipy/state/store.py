@@ -548,15 +548,16 @@ def _read(directory: ContainerDir, name: str) -> str:
     flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     fd = os.open(name, flags, dir_fd=directory.fd)
     # A file object would ask the kernel five things about it first.
+    parts, size = [], 0
     try:
-        data = b""
         while part := os.read(fd, 65536):
-            data += part
-            if len(data) > _MAX_BYTES:
+            parts.append(part)
+            size += len(part)
+            if size > _MAX_BYTES:
                 raise ValueError("it is larger than 32 MiB")
     finally:
         os.close(fd)
-    return data.decode("utf-8", "surrogateescape")
+    return b"".join(parts).decode("utf-8", "surrogateescape")
 
 
 def _write(directory: ContainerDir, name: str, text: str) -> None:
