@@ -166,7 +166,7 @@ def read_all(fd: int, file_name: str) -> bytes:
     """Read to the end, of a pipe too; the size of a file says nothing about what can be read."""
     parts, size = [], 0
     try:
-        while part := os.read(fd, 1024 * 1024):
+        while part := os.read(fd, 64 * 1024):
             parts.append(part)
             size += len(part)
             if size > MAX_CONFIG_BYTES:

@@ -358,8 +358,15 @@ def _set_device_list(step: steps.SetDeviceList, pid: int, undo: Undo) -> None:
 
     try:
         listed = read_file(f"{step.path}/devices.list").splitlines()
-        for file, rule in transition(listed, step.others, step.rules):
-            write_file(f"{step.path}/devices.{file}", rule)
+        # Those for the same file together: it is opened once.
+        pending: list[str] = []
+        last = ""
+        for file, rule in (*transition(listed, step.others, step.rules), ("", "")):
+            if file != last and pending:
+                write_file(f"{step.path}/devices.{last}", "\n".join(pending))
+                pending = []
+            pending.append(rule)
+            last = file
     except OSError as error:
         hint = ""
         if error.errno == errno.EPERM:

@@ -81,7 +81,7 @@ def _encode_args(step: Step, fds: Mapping[HostFd, int]) -> tuple[bytes, int]:
 
 def _encode_string(step: Step, text: str) -> bytes:
     data = text.encode("utf-8", "surrogateescape")
-    if b"\0" in data:
+    if 0 in data:
         raise ConfigError(step.source, f"a string with a NUL in it: {text!r}")
     return pack("<I", len(data)) + data + b"\0"
 

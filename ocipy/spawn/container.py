@@ -166,9 +166,6 @@ def _make(
     host = probe_host()
     manager = request.cgroup_manager or ("systemd" if request.systemd_cgroup else "cgroupfs")
     cgroup_paths, scope = place_cgroup(config, host, container_id, manager, request.rootless)
-    cgroup = make_record(cgroup_paths, host.cgroup, scope)
-    if cgroup is not None:
-        record["cgroup"] = cgroup
     root = store.root_path(request.root)
     asked = CreateRequest(
         container_id,
@@ -185,7 +182,7 @@ def _make(
             f"{root}/{container_id}/{store.NOTIFY}" if caller.environ.get("NOTIFY_SOCKET") else ""
         ),
         cgroup_paths=cgroup_paths,
-        cgroup_existed=cgroup is not None and cgroup_paths.get("") not in (None, *cgroup["made"]),
+        cgroup_existed=os.path.isdir(cgroup_paths.get("", "")),
         oci_state=oci_state(record, "creating", 0),
         trace_environment=_trace_environment(caller),
         scope=scope,
@@ -216,10 +213,11 @@ def _make(
     undo = Undo()
     lock = store.create(root, container_id)
     try:
-        # Asked again under the lock: a container of this name that was being deleted is gone now,
-        # and its cgroup with it. What is made anew is ours to remove.
+        # Asked under the lock: a container of this name that was being deleted is gone now, and its
+        # cgroup with it. What is made anew is ours to remove.
+        cgroup = make_record(cgroup_paths, host.cgroup, scope)
         if cgroup is not None:
-            record["cgroup"] = make_record(cgroup_paths, host.cgroup, scope)
+            record["cgroup"] = cgroup
         launch = _prepare(request, plan, host, lock, record, bundle, undo, caller, tracer, rootfs)
         container = Container(bundle, lock, record, launch, undo)
         store.save_config(lock.directory, bundle.text)

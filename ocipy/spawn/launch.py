@@ -199,8 +199,8 @@ class Launch:
             if self.tracer is not None:
                 flags |= PLAN_FLAG_TRACE
             encoded = encode_plan(self.steps, fds, flags)
-            plan_fd = native.sealed_memfd("ocipy-plan", encoded, executable=False)
-            init_fd = native.sealed_memfd("ocipy-init", _read_init(), executable=True)
+            plan_fd = native.sealed_memfd("ocipy-plan", encoded)
+            init_fd = native.sealed_program("ocipy-init", _INIT_PATH)
             self._sync_fd, init_sync_fd = native.socketpair()
             cgroup_fd = -1
             kept = max(
@@ -314,11 +314,6 @@ def open_tracer(request: Request) -> Tracer | None:
     from ocipy.spawn.tracing import Tracer
 
     return Tracer(request.text("trace"), request.command, request.args[0])
-
-
-def _read_init() -> bytes:
-    with open(_INIT_PATH, "rb", buffering=0) as file:
-        return file.read()
 
 
 def fill_in_seccomp(plan: list[Step], seccomp: SeccompRequest | None, root: str) -> None:

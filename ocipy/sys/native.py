@@ -28,23 +28,47 @@ AT_RECURSIVE = 0x8000
 PR_SET_CHILD_SUBREAPER = 36
 
 
-def sealed_memfd(name: str, content: bytes, *, executable: bool) -> int:
+def sealed_memfd(name: str, content: bytes) -> int:
     """Return a descriptor of a memfd with this content that nobody can ever change.
 
     The seals hold for root, for whoever reopens it through /proc/PID/exe, and for ourselves:
-    memfd_create(2). Close-on-exec.
+    memfd_create(2). Close-on-exec. Not executable.
     """
-    flags = _MFD_CLOEXEC | _MFD_ALLOW_SEALING
-    try:
-        # Linux 6.3 lets a sysctl refuse executable memfds that are not asked for as such.
-        fd = os.memfd_create(name, flags | (_MFD_EXEC if executable else _MFD_NOEXEC_SEAL))
-    except OSError as error:
-        if error.errno != _EINVAL:
-            raise
-        fd = os.memfd_create(name, flags)
+    fd = _memfd(name, _MFD_NOEXEC_SEAL)
     view = memoryview(content)
     while view:
         view = view[os.write(fd, view) :]
+    return _sealed(fd)
+
+
+def sealed_program(name: str, path: str) -> int:
+    """Return a descriptor of a memfd with a copy of a program, as sealed_memfd() does.
+
+    The kernel copies: to read the file takes 20 pages of memory, each of which is a page fault.
+    """
+    file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        # Linux 6.3 lets a sysctl refuse executable memfds that are not asked for as such.
+        fd = _memfd(name, _MFD_EXEC)
+        offset = 0
+        while copied := os.sendfile(fd, file, offset, 1 << 20):
+            offset += copied
+    finally:
+        os.close(file)
+    return _sealed(fd)
+
+
+def _memfd(name: str, kind: int) -> int:
+    flags = _MFD_CLOEXEC | _MFD_ALLOW_SEALING
+    try:
+        return os.memfd_create(name, flags | kind)
+    except OSError as error:  # before Linux 6.3
+        if error.errno != _EINVAL:
+            raise
+        return os.memfd_create(name, flags)
+
+
+def _sealed(fd: int) -> int:
     seals = _F_SEAL_SEAL | _F_SEAL_SHRINK | _F_SEAL_GROW | _F_SEAL_WRITE
     try:
         fcntl.fcntl(fd, _F_ADD_SEALS, seals | _F_SEAL_EXEC)

@@ -5,17 +5,17 @@
     header          as of any .pyc
     packed_main.py  the code that the interpreter runs, with the index of all that follows in it
     digest          of all that follows, which the index has, too: do they belong together?
-    cold code       functions that no usual command calls
-    portions        what the usual commands need: modules of the same commands stand together,
-                    marshalled as one, so that equal names are there once
-    modules         all others, in a portion each
+    cold code       functions that are seldom called
+    portions        for each usual command the modules that it needs, with the functions that it
+                    calls in them, marshalled together, so that equal names are there once
+    modules         all modules, in a portion each, with the functions that any usual command calls
 
-To find a module's file costs the interpreter some 100,000 instructions; here a command costs ten
+To find a module's file costs the interpreter some 100,000 instructions; here a command costs six
 reads. Line numbers stay, so tracebacks show the source.
 
-Which modules a usual command needs, and which functions it calls, says hot.json. It was watched,
-not thought out (tests/unit/test_hot_functions.py writes it); where it is wrong, the command is
-slower.
+Which modules a usual command needs, and which functions it calls in them, says hot.json. It was
+watched, not thought out (tests/unit/test_hot_functions.py writes it); where it is wrong, the
+command is slower.
 
 A pack is for the minor version of Python that wrote it; the launcher uses it with no other. With
 `--development` it also says which state of each source file was packed (time and size), and a
@@ -32,57 +32,76 @@ import json
 import marshal
 from pathlib import Path
 from types import CodeType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from source_code import ColdCode, compile_module
+from source_code import ColdCode, compile_module, defined_names
 from step_table import read_classes
-
-if TYPE_CHECKING:
-    from step_table import StepClasses
 
 HERE = Path(__file__).parent
 # Stands in packed_main.py where the index belongs.
 INDEX_MARK = b"@INDEX@"
 # From 128 KiB on, malloc(3) fetches memory of its own for what is read, and each of its pages is a
-# fault.
+# fault. (To map a large portion instead was no faster.)
 PORTION_SIZE = 100_000
 
 
 class Module:
     """One module of the package: its name, its file relative to the package's parent, its code."""
 
-    def __init__(
-        self,
-        package_dir: Path,
-        file: Path,
-        classes: StepClasses,
-        hot: dict[str, list[str]],
-        cold_code: ColdCode,
-    ) -> None:
+    def __init__(self, package_dir: Path, file: Path) -> None:
         self.file = str(file.relative_to(package_dir.parent))
         self.is_package = file.name == "__init__.py"
         name = self.file.removesuffix(".py").removesuffix("/__init__")
         self.name = name.replace("/", ".")
         status = file.stat()
         self.state = (status.st_mtime_ns, status.st_size)
-        source = file.read_text()
-        self.imported = [name for node in ast.parse(source).body for name in _names(node)]
-        # The name is relative: wherever the package is installed, traceback finds it by sys.path.
-        self.code = compile_module(
-            source, self.file, self.name, classes, hot.get(self.name), cold_code
-        )
+        self.source = file.read_text()
+        self.imported = [name for node in ast.parse(self.source).body for name in _names(node)]
 
-    def entry(self, modules: dict[str, Module], *, development: bool) -> tuple[Any, ...]:
-        """Return what packed_main.py asks: is it a package, what it needs, its state, its code."""
+
+class Compiler:
+    """Compiles the modules of a package, for all commands or for one."""
+
+    def __init__(self, modules: dict[str, Module], *, development: bool) -> None:
+        self.modules = modules
+        self.development = development
+        self.cold_code = ColdCode()
+        self.classes = read_classes(modules["ocipy.plan._generated_steps"].source)
+        self.importable = {name: defined_names(module.source) for name, module in modules.items()}
+        for name in modules:
+            package, _, leaf = name.rpartition(".")
+            self.importable.get(package, set()).add(leaf)
+        self._entries: dict[tuple[str, frozenset[str] | None], tuple[Any, ...]] = {}
+
+    def needs(self, name: str) -> tuple[str, ...]:
+        """Return the modules that a module imports, and the packages that those are in."""
         # In the order in which the statements stand, and each package before what is in it.
         needed = [
             name
-            for imported in self.imported
+            for imported in self.modules[name].imported
             for name in _with_parents(imported)
-            if name in modules
+            if name in self.modules
         ]
-        needs = tuple(dict.fromkeys(needed))
-        return self.is_package, needs, self.state if development else None, self.code
+        return tuple(dict.fromkeys(needed))
+
+    def entry(self, name: str, hot: frozenset[str] | None) -> tuple[Any, ...]:
+        """Return what packed_main.py asks of a module of which these functions are called often."""
+        if (name, hot) not in self._entries:
+            module = self.modules[name]
+            # The name is relative: wherever the package is, traceback finds it by sys.path.
+            code, imports = compile_module(
+                module.source,
+                module.file,
+                name,
+                self.classes,
+                hot=hot,
+                cold_code=self.cold_code,
+                importable=self.importable,
+            )
+            state = module.state if self.development else None
+            entry = (module.is_package, self.needs(name), imports, state, code)
+            self._entries[name, hot] = entry
+        return self._entries[name, hot]
 
 
 def _with_parents(name: str) -> list[str]:
@@ -105,19 +124,29 @@ def _names(node: ast.stmt) -> list[str]:
 def pack(package_dir: Path, output: Path, *, development: bool) -> None:
     """Write the pack for the minor version of the interpreter that runs this."""
     files = sorted(file for file in package_dir.rglob("*.py") if file.stem != "_generated_build")
-    classes = read_classes((package_dir / "plan" / "_generated_steps.py").read_text())
+    modules = {module.name: module for module in (Module(package_dir, file) for file in files)}
+    compiler = Compiler(modules, development=development)
     hot = json.loads((HERE / "hot.json").read_text())
-    cold_code = ColdCode()
-    packed = [Module(package_dir, file, classes, hot["functions"], cold_code) for file in files]
-    modules = {module.name: module for module in packed}
-    entries = {
-        name: module.entry(modules, development=development) for name, module in modules.items()
+    in_general = {
+        name: compiler.entry(name, _hot_functions(hot, name, *hot["modules"])) for name in modules
     }
-    portions = _portions(hot["modules"], entries)
-    together = {name for names, _ in portions for name in names}
-    portions += [([name], ()) for name in entries if name not in together]
-    contents = [marshal.dumps({name: entries[name] for name in names}) for names, _ in portions]
-    contents.insert(0, bytes(cold_code.code))
+    # What is imported before the command is known, and ocipy.commands, which is before any command.
+    first = ["ocipy.__main__", "ocipy.commands"]
+    for name in first:
+        first += [needed for needed in compiler.needs(name) if needed not in first]
+    portions = [
+        ("ocipy.__main__", part) for part in _parts({name: in_general[name] for name in first})
+    ]
+    for command, names in hot["modules"].items():
+        of_command = {
+            name: compiler.entry(name, _hot_functions(hot, name, command))
+            for name in names
+            if name not in first
+        }
+        portions += [(f"ocipy.commands.{command}", part) for part in _parts(of_command)]
+    contents = [bytes(compiler.cold_code.code)]
+    contents += [marshal.dumps(part) for _, part in portions]
+    contents += [marshal.dumps({name: entry}) for name, entry in in_general.items()]
     digest = hashlib.sha256(b"".join(contents)).digest()
 
     def index(begin: int) -> tuple[Any, ...]:
@@ -127,11 +156,9 @@ def pack(package_dir: Path, output: Path, *, development: bool) -> None:
             places.append((begin, len(content)))
             begin += len(content)
         of_command: dict[str, list[tuple[int, int]]] = {}
-        of_module: dict[str, tuple[int, int]] = {}
-        for (names, commands), place in zip(portions, places[1:], strict=True):
-            of_module |= dict.fromkeys(names, place)
-            for command in commands:
-                of_command.setdefault(command, []).append(place)
+        for (command, _), place in zip(portions, places[1:], strict=False):
+            of_command.setdefault(command, []).append(place)
+        of_module = dict(zip(in_general, places[1 + len(portions) :], strict=True))
         # Few commands need to look for a module.
         return digest, places[0][0], of_command, marshal.dumps(of_module)
 
@@ -140,41 +167,38 @@ def pack(package_dir: Path, output: Path, *, development: bool) -> None:
     output.write_bytes(main + digest + b"".join(contents))
 
 
-def _portions(
-    needed: dict[str, list[str]], entries: dict[str, tuple[Any, ...]]
-) -> list[tuple[list[str], tuple[str, ...]]]:
-    """Return the names of the modules in each portion, and the modules with which they are read."""
-    # The second is imported before any command.
-    always = ["ocipy.__main__", "ocipy.commands"]
-    for name in always:
-        always += [needs for needs in entries[name][1] if needs not in always]
-    groups: dict[tuple[str, ...], list[str]] = {}
-    for name in entries:
-        commands = tuple(
-            f"ocipy.commands.{command}" for command in needed if name in needed[command]
-        )
-        if name in always:
-            commands = ("ocipy.__main__",)
-        if commands:
-            groups.setdefault(commands, []).append(name)
-    portions: list[tuple[list[str], tuple[str, ...]]] = []
-    for commands, names in groups.items():
-        size = PORTION_SIZE
-        for name in names:
-            added = len(marshal.dumps(entries[name]))
-            size += added
-            if size > PORTION_SIZE:
-                size = added
-                portions.append(([], commands))
-            portions[-1][0].append(name)
-    return portions
+def _hot_functions(hot: dict[str, Any], module: str, *commands: str) -> frozenset[str] | None:
+    """Return the functions of a module that one of the commands calls; None if nobody watched."""
+    functions = hot["functions"].get(module)
+    if functions is None:
+        return None
+    return frozenset(name for name in functions if set(functions[name].split()) & set(commands))
+
+
+def _parts(entries: dict[str, tuple[Any, ...]]) -> list[dict[str, tuple[Any, ...]]]:
+    """Divide what is read together, so that no part is larger than PORTION_SIZE."""
+    parts: list[dict[str, tuple[Any, ...]]] = []
+    size = PORTION_SIZE
+    for name, entry in entries.items():
+        added = len(marshal.dumps(entry))
+        size += added
+        if size > PORTION_SIZE:
+            size = added
+            parts.append({})
+        parts[-1][name] = entry
+    return parts
 
 
 def _main_code(index: tuple[Any, ...]) -> bytes:
-    code = compile_module((HERE / "packed_main.py").read_text(), "ocipy/packed_main.py", "", {})
-    code = _with_constant(code, INDEX_MARK, marshal.dumps(index))
-    # Of a large file the interpreter reads the code byte by byte, but bytes at once.
-    outer = compile("import marshal; exec(marshal.loads(b'@CODE@'))", "ocipy/_pack.py", "exec")
+    main = compile_module((HERE / "packed_main.py").read_text(), "ocipy/packed_main.py", "", {})
+    code = _with_constant(main.code, INDEX_MARK, marshal.dumps(index))
+    # Of a large file the interpreter reads the code byte by byte, but bytes at once. The garbage
+    # collector: see __main__.py; here it would look through all that is unmarshalled.
+    outer = compile(
+        "import gc; gc.disable(); import marshal; exec(marshal.loads(b'@CODE@'))",
+        "ocipy/_pack.py",
+        "exec",
+    )
     header = importlib.util.MAGIC_NUMBER + bytes(12)
     return header + marshal.dumps(_with_constant(outer, b"@CODE@", marshal.dumps(code)))
 

@@ -1,14 +1,15 @@
 """What the launcher starts in place of ocipy/__main__.py: the same, with its modules from a pack.
 
 pack.py compiles this file, puts the index of the pack in, and everything else behind it. For each
-module there is (is it a package, the modules that its import statements name, None or the (mtime,
-size) of the file that was packed, its code).
+module there is (is it a package, the modules that its import statements name, what it gets of them,
+None or the (mtime, size) of the file that was packed, its code).
 
 Theory of operation. `import` needs Python code of the interpreter for every module that is not in
 sys.modules yet, so a module is put there, with all that it imports, in one go: load() executes the
-modules that a module needs before the module, as its import statements would. What is imported
-inside of a function comes here through the finder. Modules of the usual commands are read in
-portions: some when we start, others when the module of their command is asked for.
+modules that a module needs before the module, as its import statements would, and binds the names
+that they would. What is imported inside of a function comes here through the finder. Modules of the
+usual commands are read in portions: some when we start, others when the module of their command is
+asked for.
 """
 
 from __future__ import annotations
@@ -125,7 +126,7 @@ def load(name: str) -> bool:
     entry = entry_of(name)
     if entry is None:
         return False
-    is_package, needs, state, code = entry
+    is_package, needs, imports, state, code = entry
     file = f"{PARENT}/{code.co_filename}"
     if state:
         try:
@@ -139,6 +140,12 @@ def load(name: str) -> bool:
             return False
     module = new_module(name)
     names = module.__dict__
+    try:
+        for source, wanted, bound in imports:
+            found = map(modules[source].__dict__.__getitem__, wanted)
+            names.update(zip(bound, found, strict=True))
+    except KeyError:
+        return False  # not in that module's file any more: the import from ours says so
     package, _, leaf = name.rpartition(".")
     names["__file__"] = file
     names["__cold__"] = Cold
@@ -225,7 +232,8 @@ def stand_in_for_os() -> None:
             return names.setdefault(name, posixpath)
         if name == "environ":
             # Not for writing: putenv(3) belongs to that, and the real one does it.
-            environ = {fsdecode(key): fsdecode(value) for key, value in posix.environ.items()}
+            how = ("utf-8", "surrogateescape")
+            environ = {str(key, *how): str(value, *how) for key, value in posix.environ.items()}
             return names.setdefault(name, type(type.__dict__)(environ))
         if name[:2] == "__" and name != "__all__":
             raise AttributeError(name)
@@ -246,4 +254,4 @@ sys.meta_path.insert(0, FINDER)
 for portion in PORTIONS.pop("ocipy.__main__"):
     read(portion)
 __file__ = f"{PACKAGE}/__main__.py"
-exec(entry_of("ocipy.__main__")[3])
+exec(entry_of("ocipy.__main__")[4])

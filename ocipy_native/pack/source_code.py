@@ -3,8 +3,10 @@ called left outside.
 
 `compile_module` leaves out docstrings, annotations and `if TYPE_CHECKING`, and
 
-* functions that no usual command calls: to unmarshal one costs 3 microseconds, and a third of all
-  are such. In their place stands a call of `__cold__`, with the place of their code in the pack;
+* statements at the top that import from the package: each costs 10,000 instructions where all is
+  there already. What they would bind, `Code.imports` says, and packed_main.py binds it;
+* functions that are seldom called: to unmarshal one costs 3 microseconds, and most are such for any
+  command. In their place stands a call of `__cold__`, with the place of their code in the pack;
 * the 80 classes of steps: to make one costs 25 microseconds, and a command uses 35. In their place
   stand functions that make a step of the one class PackedStep (step_table.py). They all have the
   attributes of the class that they stand for, `operation` among them, which tells them apart.
@@ -14,12 +16,12 @@ from __future__ import annotations
 
 import ast
 import marshal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from step_table import STEPS_MODULE, put_table_in
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
     from types import CodeType
 
     from step_table import StepClasses
@@ -30,12 +32,26 @@ class ColdCode:
 
     def __init__(self) -> None:
         self.code = bytearray()
+        self._places: dict[bytes, tuple[int, int]] = {}
 
     def add(self, function: ast.FunctionDef, file: str) -> tuple[int, int]:
         """Return offset and length of the code that defines the function."""
         code = marshal.dumps(compile(ast.Module([function], []), file, "exec", dont_inherit=True))
-        self.code += code
-        return len(self.code) - len(code), len(code)
+        if code not in self._places:
+            self._places[code] = len(self.code), len(code)
+            self.code += code
+        return self._places[code]
+
+
+# (module, names of it, what they are called here)
+Import: TypeAlias = "tuple[str, tuple[str, ...], tuple[str, ...]]"
+
+
+class Code(NamedTuple):
+    """A module, compiled, and what it imports."""
+
+    code: CodeType
+    imports: tuple[Import, ...]
 
 
 def compile_module(
@@ -43,9 +59,11 @@ def compile_module(
     file: str,
     name: str,
     classes: StepClasses,
+    *,
     hot: Collection[str] | None = None,
     cold_code: ColdCode | None = None,
-) -> CodeType:
+    importable: Mapping[str, Collection[str]] | None = None,
+) -> Code:
     """Compile a module for the pack.
 
     Args:
@@ -54,15 +72,58 @@ def compile_module(
         hot: the names of the functions that are called often, `Class.method` for methods; None if
             all are.
         cold_code: where the others go.
+        importable: by module, what can be imported from it without a statement.
     """
     tree = _ForMachinesOnly(classes).visit(ast.parse(source))
     ast.fix_missing_locations(tree)
+    imports = _taken_imports(tree, importable or {})
     if name == STEPS_MODULE:
         put_table_in(tree, classes)
     elif hot is not None and cold_code is not None:
         hot = {*hot, *_handed_over(tree)}
         tree.body = [_left_outside(node, "", file, hot, cold_code) for node in tree.body]
-    return compile(ast.fix_missing_locations(tree), file, "exec", dont_inherit=True)
+    code = compile(ast.fix_missing_locations(tree), file, "exec", dont_inherit=True)
+    return Code(code, imports)
+
+
+# -- imports
+
+
+def defined_names(source: str) -> set[str]:
+    """Return the names that a module has when it has been executed, whatever happens in it."""
+    names = set()
+    for node in ast.parse(source).body:
+        match node:
+            case ast.FunctionDef(name) | ast.ClassDef(name):
+                names.add(name)
+            case ast.ImportFrom(names=aliases):
+                names |= {alias.asname or alias.name for alias in aliases}
+            case ast.Assign(targets=targets):
+                parts = [ast.walk(target) for target in targets]
+                names |= {name.id for part in parts for name in part if isinstance(name, ast.Name)}
+            case ast.AnnAssign(target=ast.Name(name), value=ast.expr()):
+                names.add(name)
+    return names
+
+
+def _taken_imports(
+    tree: ast.Module, importable: Mapping[str, Collection[str]]
+) -> tuple[Import, ...]:
+    """Take the statements that import what is importable out of the module."""
+    taken: list[Import] = []
+    kept: list[ast.stmt] = []
+    for node in tree.body:
+        match node:
+            case ast.ImportFrom(str(module), aliases) if {alias.name for alias in aliases} <= set(
+                importable.get(module, ())
+            ):
+                names = tuple(alias.name for alias in aliases)
+                bound = tuple(alias.asname or alias.name for alias in aliases)
+                taken.append((module, names, names if bound == names else bound))
+            case _:
+                kept.append(node)
+    tree.body = kept
+    return tuple(taken)
 
 
 # -- functions that are seldom called

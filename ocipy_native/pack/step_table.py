@@ -12,6 +12,8 @@ STEPS_MODULE = "ocipy.plan._generated_steps"
 StepClasses: TypeAlias = "dict[str, dict[str, Any]]"
 
 MAKE_WHEN_NEEDED = """
+from marshal import loads
+
 class PackedStep(Step):
     def __init__(self, source, known, args):
         self.__dict__ = known | args
@@ -27,7 +29,6 @@ class StepClass:
         return step.operation == self.operation
 
 def __getattr__(name):
-    from marshal import loads
     if name not in STEPS:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     made = globals()[name] = StepClass(loads(STEPS[name]))

@@ -173,7 +173,7 @@ WEAKENINGS: dict[str, Weakening] = {
         (
             (
                 "ocipy/spawn/launch.py",
-                'init_fd = native.sealed_memfd("ocipy-init", _read_init(), executable=True)',
+                'init_fd = native.sealed_program("ocipy-init", _INIT_PATH)',
                 "init_fd = os.open(_INIT_PATH, os.O_RDONLY | os.O_CLOEXEC)",
             ),
         ),

@@ -29,8 +29,8 @@ INIT_KINDS = ("fail-before", "fail-after", "die-before", "die-after", "kill-befo
 
 _EFFECTS = {
     "os": "chmod chown fchown kill killpg mkdir mkfifo pwrite rename rmdir unlink write",
-    "ocipy.sys.native": "become_subreaper connect_unix open_tree prlimit sealed_memfd send setns"
-    " socketpair spawn_init spawn_program",
+    "ocipy.sys.native": "become_subreaper connect_unix open_tree prlimit sealed_memfd"
+    " sealed_program send setns socketpair spawn_init spawn_program",
     "ocipy.sys.userns_native": "clone_userns idmap_tree",
     "ocipy.sys.bpf_native": "replace_device_filter",
     "_signal": "pidfd_send_signal",

@@ -1,7 +1,7 @@
 """What the pack keeps ready, and what it leaves outside, is what usual commands really use.
 
-ocipy_native/pack/hot.json names the modules that each of them loads, and the functions that any of
-them calls. Where it is wrong nothing breaks: a function that is missing in it is fetched when it is
+ocipy_native/pack/hot.json names the modules that each of them loads, and which of them call each
+function. Where it is wrong nothing breaks: a function that is missing in it is fetched when it is
 called, 20 microseconds later. So a few may differ.
 
     OCIPY_UPDATE_GOLDEN=1 pytest tests/unit/test_hot_imports.py tests/unit/test_hot_functions.py
@@ -41,9 +41,12 @@ def modules_of_commands() -> dict[str, list[str]]:
     }
 
 
-def functions_called() -> dict[str, set[str]]:
-    """Carry out the usual commands on containers as clients make them."""
-    called: dict[str, set[str]] = {}
+def functions_called() -> dict[tuple[str, str], set[str]]:
+    """Carry out the usual commands on containers as clients make them.
+
+    Returns, by module and function, the commands that have called it.
+    """
+    called: dict[tuple[str, str], set[str]] = {}
     for name in BUNDLES:
         commands = TracedCommands(tempfile.mkdtemp(prefix="ocipy-hot-"), calls=True)
         neighbours = Neighbours(commands.directory)
@@ -61,8 +64,8 @@ def functions_called() -> dict[str, set[str]]:
             commands.call("start", commands.id)
             commands.call("delete", "--force", commands.id)
             commands.call("run", "--bundle", commands.bundle.path, commands.id)
-            for module, functions in commands.called.items():
-                called.setdefault(module, set()).update(functions)
+            for function, callers in commands.called.items():
+                called.setdefault(function, set()).update(callers)
         finally:
             neighbours.end()
             commands.end()
@@ -76,18 +79,28 @@ def test_hot_functions_are_those_that_usual_commands_call() -> None:
     called = functions_called()
     if os.environ.get("OCIPY_UPDATE_GOLDEN"):
         modules = modules_of_commands()
-        of_interest = sorted({name for names in modules.values() for name in names})
-        functions = {name: sorted(called.get(name, ())) for name in of_interest}
+        functions: dict[str, dict[str, str]] = {}
+        for module in sorted({name for names in modules.values() for name in names}):
+            functions[module] = {
+                name: " ".join(sorted(callers))
+                for (of_module, name), callers in sorted(called.items())
+                if of_module == module
+            }
         HOT.write_text(json.dumps({"modules": modules, "functions": functions}, indent=1) + "\n")
     hot = json.loads(HOT.read_text())
     assert hot["modules"] == modules_of_commands()
-    noted = {(module, name) for module, names in hot["functions"].items() for name in names}
-    really = {
-        (module, name)
-        for module, names in called.items()
-        if module in hot["functions"]
-        for name in names
+    noted = {
+        (module, name, command)
+        for module, functions in hot["functions"].items()
+        for name, callers in functions.items()
+        for command in callers.split()
     }
-    assert len(really) > 300
+    really = {
+        (module, name, command)
+        for (module, name), callers in called.items()
+        if module in hot["functions"]
+        for command in callers
+    }
+    assert len(really) > 1000
     assert len(really - noted) <= FORGIVEN, f"called, and not noted: {sorted(really - noted)}"
     assert len(noted - really) <= FORGIVEN, f"noted, and not called: {sorted(noted - really)}"

@@ -158,6 +158,31 @@ print(isinstance(step, steps.SpawnInit))
     assert output_of(package, code) == "True True\nFalse\n"
 
 
+def test_a_name_that_a_changed_file_has_no_more(package: Path) -> None:
+    """What a packed module would get of it, its own file asks for, and is told."""
+    file = package / "timestamp.py"
+    file.write_text(file.read_text().replace("utc_timestamp", "renamed"))
+    done = run(package, "import ocipy.state.record")
+    assert "ImportError: cannot import name 'utc_timestamp' from 'ocipy.timestamp'" in done.stderr
+
+
+STATEMENTS = """
+import builtins
+real, statements = __import__, []
+def note(name, *args, **kwargs):
+    statements.append(name)
+    return real(name, *args, **kwargs)
+builtins.__import__ = note
+import ocipy.commands.exec
+print([name for name in statements if name[:5] == "ocipy"])
+"""
+
+
+def test_no_statement_imports_from_the_package(package: Path) -> None:
+    """That is done for all names of a module at once (packed_main.py)."""
+    assert output_of(package, STATEMENTS) == "['ocipy.commands.exec', 'ocipy._native']\n"
+
+
 def test_a_file_that_is_gone_is_not_served(package: Path) -> None:
     (package / "timestamp.py").unlink()
     done = run(package, "import ocipy.timestamp")

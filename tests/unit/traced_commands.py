@@ -57,7 +57,8 @@ class TracedCommands:
         self.bundle = Bundle(f"{directory}/bundle", self.busybox, "hot", f"/{self.id}")
         self.tracer = Path(directory) / "tracer.py"
         self.told = Path(directory) / "told"
-        self.called: dict[str, set[str]] = defaultdict(set)
+        # By module and function: the commands that have called it.
+        self.called: dict[tuple[str, str], set[str]] = defaultdict(set)
         self.tracer.write_text(
             TRACER.format(
                 output=str(self.told), main=f"{REPOSITORY}/ocipy/__main__.py", calls=calls
@@ -85,7 +86,7 @@ class TracedCommands:
                 loaded.add(name)
             elif "<" not in function[0]:  # neither a module nor in a function
                 module = name.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
-                self.called[f"ocipy.{module}"].add(function[0])
+                self.called[f"ocipy.{module}", function[0]].add(args[0])
         return loaded
 
     def create(self, *args: str) -> set[str]:
