@@ -6,7 +6,8 @@ Runtimes take turns, and each round another one goes first, so whatever else the
 all of them alike. Every runtime gets the same bundles, its own state root, and no terminal. With
 --growth, also how the cost of a run grows with mounts, rules, devices, variables, arguments and
 containers. --write puts the tables into docs/performance.md between the marks of that NAME, and the
-picture beside it. On a hybrid host crun wants to see no cgroup v2, so none of them does.
+picture beside it. On a hybrid host crun wants to see no cgroup v2, so none of them does. The state
+roots lie on a tmpfs, as /run does where these programs are used.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from bench.runtimes import Bundles, Meter, Runtime
 DOCS = Path(__file__).parent.parent / "docs"
 PAGE = DOCS / "performance.md"
 UNIFIED = Path("/sys/fs/cgroup/unified")
+TMPFS = "/dev/shm"
 HIDE_UNIFIED = f'mount -t tmpfs -o size=1m none {UNIFIED} && exec "$@"'
 
 
@@ -40,7 +42,7 @@ def hide_cgroup2_of_hybrid_host() -> None:
         os.execvp(unshare[0], [*unshare, sys.executable, "-m", "bench", *sys.argv[1:]])
 
 
-def find_runtimes(options: argparse.Namespace, directory: Path) -> list[Runtime]:
+def find_runtimes(options: argparse.Namespace, states: Path) -> list[Runtime]:
     programs = {"ocipy": os.path.abspath(options.ocipy)}
     for name in ("runc", "crun"):
         program = shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
@@ -51,7 +53,7 @@ def find_runtimes(options: argparse.Namespace, directory: Path) -> list[Runtime]
     for also in options.also:
         name, _, program = also.partition("=")
         programs[name] = os.path.abspath(program)
-    return [Runtime(name, program, directory) for name, program in programs.items()]
+    return [Runtime(name, program, states) for name, program in programs.items()]
 
 
 def describe_machine() -> str:
@@ -66,10 +68,10 @@ def note(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def measure(options: argparse.Namespace, directory: Path) -> Results:
+def measure(options: argparse.Namespace, directory: Path, states: Path) -> Results:
     machine = describe_machine()
     meter = Meter(directory)
-    runtimes = find_runtimes(options, directory)
+    runtimes = find_runtimes(options, states)
     bundles = Bundles(directory, runtimes[0].argv[0])
     note("warming up")
     measure_commands(meter, runtimes, bundles, 1)
@@ -128,8 +130,12 @@ def main() -> None:
     if os.geteuid() != 0 or not options.ocipy:
         sys.exit("bench needs root, and ocipy in PATH or as --ocipy")
     hide_cgroup2_of_hybrid_host()
-    with tempfile.TemporaryDirectory(prefix="ocipy-bench-") as directory:
-        results = measure(options, Path(directory))
+    where = TMPFS if os.path.ismount(TMPFS) else None
+    with (
+        tempfile.TemporaryDirectory(prefix="ocipy-bench-") as directory,
+        tempfile.TemporaryDirectory(prefix="ocipy-bench-", dir=where) as states,
+    ):
+        results = measure(options, Path(directory), Path(states))
     print(to_markdown(results), end="")
     if options.json:
         options.json.write_text(json.dumps(results._asdict(), indent=1))

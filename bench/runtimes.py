@@ -45,11 +45,11 @@ class Meter:
 
 
 class Runtime:
-    """One of them, with a state root of its own below `directory`."""
+    """One of them, with a state root of its own below `states`."""
 
-    def __init__(self, name: str, program: str, directory: Path) -> None:
+    def __init__(self, name: str, program: str, states: Path) -> None:
         self.name = name
-        self.root = directory / f"state-{name}"
+        self.root = states / f"state-{name}"
         self.argv = (program, "--root", str(self.root))
         self.id = f"bench-{os.getpid()}-{name}"
 

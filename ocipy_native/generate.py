@@ -111,6 +111,7 @@ def python_text(operations: list[Operation]) -> str:
             f'    spec = "{operation.get("spec", "")}"',
             "    calls = " + _python_tuple([f'"{call}"' for call in operation["calls"]]),
             "    kinds = " + _python_tuple([f'("{arg}", "{kind}")' for arg, kind in args.items()]),
+            "    fds = " + _python_tuple([f'"{arg}"' for arg in args if args[arg] == "fd"]),
         ]
         parameters = [
             f"{arg}: {PYTHON_TYPE[kind]}"

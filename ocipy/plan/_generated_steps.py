@@ -94,6 +94,7 @@ class SpawnInit(Step):
     spec = "config-linux.md#namespaces"
     calls = ("clone3", "execveat")
     kinds = (("clone_flags", "int"),)
+    fds = ()
 
     def __init__(
         self,
@@ -116,6 +117,7 @@ class WriteIdMap(Step):
     spec = "config-linux.md#user-namespace-mappings"
     calls = ("openat", "write")
     kinds = (("kind", "str"), ("lines", "strs"), ("deny_setgroups", "int"))
+    fds = ()
 
     def __init__(
         self,
@@ -142,6 +144,7 @@ class SetOomScoreAdj(Step):
     spec = "config.md#linux-process"
     calls = ("openat", "write")
     kinds = (("score", "int"),)
+    fds = ()
 
     def __init__(
         self,
@@ -164,6 +167,7 @@ class SetRlimitFromOutside(Step):
     spec = "config.md#posix-process"
     calls = ("prlimit",)
     kinds = (("kind", "str"), ("resource", "int"), ("soft", "int"), ("hard", "int"))
+    fds = ()
 
     def __init__(
         self,
@@ -192,6 +196,7 @@ class RunHostHooks(Step):
     spec = "config.md#posix-platform-hooks"
     calls = ("clone3", "execve")
     kinds = (("kind", "str"),)
+    fds = ()
 
     def __init__(
         self,
@@ -214,6 +219,7 @@ class SendTerminal(Step):
     spec = "config.md#process"
     calls = ("sendmsg",)
     kinds = ()
+    fds = ()
 
     def __init__(
         self,
@@ -233,6 +239,7 @@ class RecordCreated(Step):
     spec = "runtime.md#create"
     calls = ("renameat",)
     kinds = ()
+    fds = ()
 
     def __init__(
         self,
@@ -252,6 +259,7 @@ class SendSeccompListener(Step):
     spec = "config-linux.md#seccomp"
     calls = ("connect", "sendmsg")
     kinds = (("path", "str"), ("metadata", "str"))
+    fds = ()
 
     def __init__(
         self,
@@ -276,6 +284,7 @@ class MoveNetworkDevice(Step):
     spec = "config-linux.md#network-devices"
     calls = ("sendmsg",)
     kinds = (("device", "str"), ("name", "str"))
+    fds = ()
 
     def __init__(
         self,
@@ -300,6 +309,7 @@ class CreateCgroup(Step):
     spec = "config-linux.md#cgroups-path"
     calls = ("mkdir",)
     kinds = (("path", "str"), ("mountpoint", "str"), ("ignore", "strs"))
+    fds = ()
 
     def __init__(
         self,
@@ -326,6 +336,7 @@ class EnableControllers(Step):
     spec = "config-linux.md#unified"
     calls = ("openat", "write")
     kinds = (("path", "str"), ("mountpoint", "str"), ("controllers", "strs"), ("required", "strs"))
+    fds = ()
 
     def __init__(
         self,
@@ -354,6 +365,7 @@ class WriteCgroupFile(Step):
     spec = "config-linux.md#control-groups"
     calls = ("openat", "write")
     kinds = (("path", "str"), ("value", "str"), ("converted_from", "str"), ("fallback_path", "str"), ("fallback_value", "str"), ("ignore", "strs"))
+    fds = ()
 
     def __init__(
         self,
@@ -386,6 +398,7 @@ class JoinCgroup(Step):
     spec = "config-linux.md#cgroups-path"
     calls = ("openat", "write")
     kinds = (("path", "str"), ("ignore", "strs"))
+    fds = ()
 
     def __init__(
         self,
@@ -410,6 +423,7 @@ class AttachDeviceFilter(Step):
     spec = "config-linux.md#allowed-device-list"
     calls = ("openat", "bpf")
     kinds = (("path", "str"), ("rules", "strs"), ("program", "bytes"))
+    fds = ()
 
     def __init__(
         self,
@@ -436,6 +450,7 @@ class DelegateCgroup(Step):
     spec = "config-linux.md#cgroup-ownership"
     calls = ("openat", "fchownat")
     kinds = (("path", "str"), ("uid", "int"), ("files", "strs"))
+    fds = ()
 
     def __init__(
         self,
@@ -462,6 +477,7 @@ class WriteDependentCgroupFiles(Step):
     spec = "config-linux.md#control-groups"
     calls = ("openat", "write")
     kinds = (("paths", "strs"), ("values", "strs"), ("ignore", "strs"))
+    fds = ()
 
     def __init__(
         self,
@@ -488,6 +504,7 @@ class InheritCpuset(Step):
     spec = "config-linux.md#cpu"
     calls = ("openat", "read", "write")
     kinds = (("path", "str"), ("mountpoint", "str"))
+    fds = ()
 
     def __init__(
         self,
@@ -512,6 +529,7 @@ class SetDeviceList(Step):
     spec = "config-linux.md#allowed-device-list"
     calls = ("openat", "read", "write")
     kinds = (("path", "str"), ("others", "str"), ("rules", "strs"))
+    fds = ()
 
     def __init__(
         self,
@@ -538,6 +556,7 @@ class CheckCgroup(Step):
     spec = "config-linux.md#control-groups"
     calls = ("openat", "read")
     kinds = (("path", "str"),)
+    fds = ()
 
     def __init__(
         self,
@@ -560,6 +579,7 @@ class CheckMemoryUsage(Step):
     spec = "config-linux.md#memory"
     calls = ("openat", "read")
     kinds = (("path", "str"), ("limit", "int"))
+    fds = ()
 
     def __init__(
         self,
@@ -584,6 +604,7 @@ class StartSystemdUnit(Step):
     spec = "config-linux.md#cgroups-path"
     calls = ("connect", "sendmsg")
     kinds = (("unit", "str"), ("properties", "strs"), ("bus", "str"))
+    fds = ()
 
     def __init__(
         self,
@@ -610,6 +631,7 @@ class SetUnitProperties(Step):
     spec = "config-linux.md#control-groups"
     calls = ("connect", "sendmsg")
     kinds = (("unit", "str"), ("properties", "strs"), ("bus", "str"))
+    fds = ()
 
     def __init__(
         self,
@@ -636,6 +658,7 @@ class AttachToUnit(Step):
     spec = "config-linux.md#cgroups-path"
     calls = ("connect", "sendmsg")
     kinds = (("unit", "str"), ("below", "str"), ("bus", "str"))
+    fds = ()
 
     def __init__(
         self,
@@ -662,6 +685,7 @@ class CreateResctrlGroup(Step):
     spec = "config-linux.md#intelrdt"
     calls = ("mkdir", "openat", "write")
     kinds = (("group", "str"), ("schemata", "strs"))
+    fds = ()
 
     def __init__(
         self,
@@ -686,6 +710,7 @@ class ShareResctrlGroup(Step):
     spec = "config-linux.md#intelrdt"
     calls = ("mkdir", "openat", "read", "write")
     kinds = (("group", "str"), ("schemata", "strs"))
+    fds = ()
 
     def __init__(
         self,
@@ -710,6 +735,7 @@ class CheckResctrlGroup(Step):
     spec = "config-linux.md#intelrdt"
     calls = ("stat",)
     kinds = (("group", "str"),)
+    fds = ()
 
     def __init__(
         self,
@@ -732,6 +758,7 @@ class JoinResctrlGroup(Step):
     spec = "config-linux.md#intelrdt"
     calls = ("openat", "write")
     kinds = (("group", "str"),)
+    fds = ()
 
     def __init__(
         self,
@@ -754,6 +781,7 @@ class CreateMonitoringGroup(Step):
     spec = "config-linux.md#intelrdt"
     calls = ("mkdir",)
     kinds = (("group", "str"),)
+    fds = ()
 
     def __init__(
         self,
@@ -776,6 +804,7 @@ class AwaitHost(Step):
     spec = ""
     calls = ("sendmsg", "recvmsg")
     kinds = (("reason", "str"),)
+    fds = ()
 
     def __init__(
         self,
@@ -799,6 +828,7 @@ class EnterCgroup(Step):
     spec = "config-linux.md#cgroups-path"
     calls = ("openat", "write")
     kinds = (("tasks_fd", "fd"),)
+    fds = ("tasks_fd",)
 
     def __init__(
         self,
@@ -821,6 +851,7 @@ class JoinNamespace(Step):
     spec = "config-linux.md#namespaces"
     calls = ("setns",)
     kinds = (("ns_fd", "fd"), ("clone_flag", "int"))
+    fds = ("ns_fd",)
 
     def __init__(
         self,
@@ -845,6 +876,7 @@ class ForkInit(Step):
     spec = "config-linux.md#namespaces"
     calls = ("clone3", "clone")
     kinds = (("clone_flags", "int"),)
+    fds = ()
 
     def __init__(
         self,
@@ -868,6 +900,7 @@ class Unshare(Step):
     spec = "config-linux.md#namespaces"
     calls = ("unshare",)
     kinds = (("clone_flag", "int"),)
+    fds = ()
 
     def __init__(
         self,
@@ -890,6 +923,7 @@ class SetTimeOffsets(Step):
     spec = "config-linux.md#offset-for-time-namespace"
     calls = ("openat", "write")
     kinds = (("lines", "str"),)
+    fds = ()
 
     def __init__(
         self,
@@ -912,6 +946,7 @@ class BecomeRoot(Step):
     spec = "config-linux.md#user-namespace-mappings"
     calls = ("setgroups", "setresgid", "setresuid")
     kinds = ()
+    fds = ()
 
     def __init__(
         self,
@@ -931,6 +966,7 @@ class JoinSessionKeyring(Step):
     spec = ""
     calls = ("keyctl",)
     kinds = (("keyring", "str"),)
+    fds = ()
 
     def __init__(
         self,
@@ -953,6 +989,7 @@ class NewSession(Step):
     spec = ""
     calls = ("setsid",)
     kinds = ()
+    fds = ()
 
     def __init__(
         self,
@@ -974,6 +1011,7 @@ class BringUpLoopback(Step):
     spec = ""
     calls = ("socket", "ioctl")
     kinds = ()
+    fds = ()
 
     def __init__(
         self,
@@ -993,6 +1031,7 @@ class SetHostname(Step):
     spec = "config.md#hostname"
     calls = ("sethostname",)
     kinds = (("hostname", "str"),)
+    fds = ()
 
     def __init__(
         self,
@@ -1015,6 +1054,7 @@ class SetDomainname(Step):
     spec = "config.md#domainname"
     calls = ("setdomainname",)
     kinds = (("domainname", "str"),)
+    fds = ()
 
     def __init__(
         self,
@@ -1037,6 +1077,7 @@ class OpenProc(Step):
     spec = ""
     calls = ("openat", "fstatfs")
     kinds = ()
+    fds = ()
 
     def __init__(
         self,
@@ -1056,6 +1097,7 @@ class WriteSysctl(Step):
     spec = "config-linux.md#sysctl"
     calls = ("openat2", "fstatfs", "write")
     kinds = (("path", "str"), ("value", "str"))
+    fds = ()
 
     def __init__(
         self,
@@ -1080,6 +1122,7 @@ class SetHostPropagation(Step):
     spec = "config-linux.md#rootfs-mount-propagation"
     calls = ("openat", "mount_setattr")
     kinds = (("propagation", "int"),)
+    fds = ()
 
     def __init__(
         self,
@@ -1102,6 +1145,7 @@ class BindRootfs(Step):
     spec = "config.md#root"
     calls = ("openat", "mount_setattr", "open_tree", "move_mount")
     kinds = (("path", "str"), ("propagation", "int"), ("found", "fd"))
+    fds = ("found",)
 
     def __init__(
         self,
@@ -1128,6 +1172,7 @@ class OpenRoot(Step):
     spec = ""
     calls = ("openat",)
     kinds = (("path", "str"), ("found", "fd"))
+    fds = ("found",)
 
     def __init__(
         self,
@@ -1152,6 +1197,7 @@ class MountFilesystem(Step):
     spec = "config.md#mounts"
     calls = ("openat2", "mkdirat", "fstat", "fsopen", "fsconfig", "fsmount", "mount_setattr", "move_mount", "openat", "getdents64", "copy_file_range", "write", "readlinkat", "symlinkat", "mknodat", "fchownat", "fchmodat", "utimensat")
     kinds = (("fstype", "str"), ("source_name", "str"), ("target", "container_path"), ("options", "strs"), ("attr_set", "int"), ("recursive_set", "int"), ("recursive_clear", "int"), ("propagation", "int"), ("idmap_fd", "fd"), ("copy_up", "int"), ("take_mode", "int"), ("ordinary", "int"), ("on_proc", "int"))
+    fds = ("idmap_fd",)
 
     def __init__(
         self,
@@ -1198,6 +1244,7 @@ class MountBind(Step):
     spec = "config.md#mounts"
     calls = ("open_tree", "mount_setattr", "openat2", "mkdirat", "fstat", "fstatfs", "move_mount")
     kinds = (("tree", "fd"), ("path", "str"), ("or_path", "str"), ("target", "container_path"), ("recursive", "int"), ("origin_propagation", "int"), ("attr_set", "int"), ("attr_clear", "int"), ("attr_reset", "int"), ("recursive_set", "int"), ("recursive_clear", "int"), ("propagation", "int"), ("on_proc", "int"), ("of_proc", "int"), ("in_order", "int"))
+    fds = ("tree",)
 
     def __init__(
         self,
@@ -1248,6 +1295,7 @@ class InheritMount(Step):
     spec = "config.md#mounts"
     calls = ("open_tree", "dup3")
     kinds = (("tree", "fd"), ("path", "str"), ("recursive", "int"))
+    fds = ("tree",)
 
     def __init__(
         self,
@@ -1274,6 +1322,7 @@ class MountLegacy(Step):
     spec = "config.md#mounts"
     calls = ("openat2", "mkdirat", "fchdir", "mount", "mount_setattr")
     kinds = (("fstype", "str"), ("source_name", "str"), ("target", "container_path"), ("mount_flags", "int"), ("data", "str"), ("propagation", "int"))
+    fds = ()
 
     def __init__(
         self,
@@ -1306,6 +1355,7 @@ class Remount(Step):
     spec = "config.md#mounts"
     calls = ("openat2", "fchdir", "mount")
     kinds = (("target", "container_path"), ("mount_flags", "int"), ("data", "str"))
+    fds = ()
 
     def __init__(
         self,
@@ -1332,6 +1382,7 @@ class SetMountAttributes(Step):
     spec = "config.md#mounts"
     calls = ("openat2", "mount_setattr")
     kinds = (("target", "container_path"), ("attr_set", "int"), ("attr_clear", "int"), ("propagation", "int"), ("recursive", "int"))
+    fds = ()
 
     def __init__(
         self,
@@ -1362,6 +1413,7 @@ class MaskPath(Step):
     spec = "config-linux.md#masked-paths"
     calls = ("openat2", "fstat", "fsopen", "fsconfig", "fsmount", "open_tree", "mount_setattr", "move_mount")
     kinds = (("path", "container_path"), ("label", "str"))
+    fds = ()
 
     def __init__(
         self,
@@ -1386,6 +1438,7 @@ class ReadOnlyPath(Step):
     spec = "config-linux.md#readonly-paths"
     calls = ("openat2", "open_tree", "mount_setattr", "move_mount")
     kinds = (("path", "container_path"),)
+    fds = ()
 
     def __init__(
         self,
@@ -1408,6 +1461,7 @@ class MakeDevice(Step):
     spec = "config-linux.md#devices"
     calls = ("openat2", "mkdirat", "mknodat", "fchmodat", "fchownat", "fstat")
     kinds = (("path", "container_path"), ("mode", "int"), ("major", "int"), ("minor", "int"), ("uid", "int"), ("gid", "int"), ("keep", "int"))
+    fds = ()
 
     def __init__(
         self,
@@ -1442,6 +1496,7 @@ class BindDevice(Step):
     spec = "config-linux.md#devices"
     calls = ("openat2", "mkdirat", "openat", "open_tree", "mount_setattr", "move_mount", "fstat")
     kinds = (("tree", "fd"), ("device", "str"), ("path", "container_path"), ("mode", "int"), ("major", "int"), ("minor", "int"), ("keep", "int"))
+    fds = ("tree",)
 
     def __init__(
         self,
@@ -1476,6 +1531,7 @@ class MakeSymlink(Step):
     spec = "runtime-linux.md#dev-symbolic-links"
     calls = ("openat2", "mkdirat", "unlinkat", "symlinkat")
     kinds = (("path", "container_path"), ("content", "str"), ("replace", "int"))
+    fds = ()
 
     def __init__(
         self,
@@ -1502,6 +1558,7 @@ class PivotRoot(Step):
     spec = "config.md#root"
     calls = ("open_tree", "openat", "fchdir", "pivot_root", "mount_setattr", "umount2", "chdir")
     kinds = ()
+    fds = ()
 
     def __init__(
         self,
@@ -1521,6 +1578,7 @@ class MoveRoot(Step):
     spec = "config.md#root"
     calls = ("open_tree", "openat", "readlinkat", "mount_setattr", "umount2", "mount", "fchdir", "move_mount", "chroot", "chdir")
     kinds = ()
+    fds = ()
 
     def __init__(
         self,
@@ -1540,6 +1598,7 @@ class ChangeRoot(Step):
     spec = "config.md#root"
     calls = ("fchdir", "chroot", "chdir")
     kinds = ()
+    fds = ()
 
     def __init__(
         self,
@@ -1559,6 +1618,7 @@ class OpenTerminal(Step):
     spec = "config.md#process"
     calls = ("openat2", "fstatfs", "ioctl", "fchown", "dup3", "open_tree", "move_mount", "sendmsg")
     kinds = (("width", "int"), ("height", "int"), ("uid", "int"), ("console", "int"))
+    fds = ()
 
     def __init__(
         self,
@@ -1587,6 +1647,7 @@ class ControlTerminal(Step):
     spec = "config.md#process"
     calls = ("setsid", "ioctl")
     kinds = ()
+    fds = ()
 
     def __init__(
         self,
@@ -1608,6 +1669,7 @@ class ReopenNull(Step):
     spec = ""
     calls = ("fstat", "openat2", "dup3")
     kinds = ()
+    fds = ()
 
     def __init__(
         self,
@@ -1627,6 +1689,7 @@ class RunHook(Step):
     spec = "config.md#posix-platform-hooks"
     calls = ("pipe2", "clone3", "execve", "write", "ppoll", "kill", "wait4")
     kinds = (("kind", "str"), ("path", "str"), ("argv", "strs"), ("env", "strs"), ("timeout_ms", "int"), ("state_before_pid", "str"), ("state_after_pid", "str"))
+    fds = ()
 
     def __init__(
         self,
@@ -1662,6 +1725,7 @@ class SetPersonality(Step):
     spec = "config-linux.md#personality"
     calls = ("personality",)
     kinds = (("persona", "int"),)
+    fds = ()
 
     def __init__(
         self,
@@ -1684,6 +1748,7 @@ class SetScheduler(Step):
     spec = "config.md#linux-process"
     calls = ("sched_setattr",)
     kinds = (("policy", "int"), ("sched_flags", "int"), ("nice", "int"), ("priority", "int"), ("runtime_ns", "int"), ("deadline_ns", "int"), ("period_ns", "int"))
+    fds = ()
 
     def __init__(
         self,
@@ -1719,6 +1784,7 @@ class SetIoPriority(Step):
     spec = "config.md#linux-process"
     calls = ("ioprio_set",)
     kinds = (("priority", "int"),)
+    fds = ()
 
     def __init__(
         self,
@@ -1742,6 +1808,7 @@ class SetCpuAffinity(Step):
     spec = "config.md#linux-process"
     calls = ("sched_setaffinity",)
     kinds = (("mask", "bytes"), ("cpus", "str"))
+    fds = ()
 
     def __init__(
         self,
@@ -1767,6 +1834,7 @@ class SetUmask(Step):
     spec = "config.md#user"
     calls = ("umask",)
     kinds = (("umask", "int"),)
+    fds = ()
 
     def __init__(
         self,
@@ -1790,6 +1858,7 @@ class SetNoNewPrivileges(Step):
     spec = "config.md#linux-process"
     calls = ("prctl",)
     kinds = ()
+    fds = ()
 
     def __init__(
         self,
@@ -1811,6 +1880,7 @@ class DropBoundingSet(Step):
     spec = "config.md#linux-process"
     calls = ("prctl",)
     kinds = (("keep", "int"),)
+    fds = ()
 
     def __init__(
         self,
@@ -1834,6 +1904,7 @@ class SetUser(Step):
     spec = "config.md#user"
     calls = ("prctl", "setgroups", "setresgid", "setresuid")
     kinds = (("uid", "int"), ("gid", "int"), ("groups", "bytes"), ("set_groups", "int"))
+    fds = ()
 
     def __init__(
         self,
@@ -1863,6 +1934,7 @@ class SetCapabilities(Step):
     spec = "config.md#linux-process"
     calls = ("capset", "prctl")
     kinds = (("effective", "int"), ("permitted", "int"), ("inheritable", "int"), ("ambient", "int"))
+    fds = ()
 
     def __init__(
         self,
@@ -1892,6 +1964,7 @@ class ChangeDirectory(Step):
     spec = "config.md#process"
     calls = ("mkdirat", "chdir", "getcwd")
     kinds = (("path", "str"), ("create", "int"), ("defer", "int"))
+    fds = ()
 
     def __init__(
         self,
@@ -1919,6 +1992,7 @@ class FindExecutable(Step):
     spec = "config.md#process"
     calls = ("stat", "faccessat")
     kinds = (("name", "str"), ("candidates", "strs"))
+    fds = ()
 
     def __init__(
         self,
@@ -1944,6 +2018,7 @@ class SetRlimit(Step):
     spec = "config.md#posix-process"
     calls = ("prlimit",)
     kinds = (("kind", "str"), ("resource", "int"), ("soft", "int"), ("hard", "int"))
+    fds = ()
 
     def __init__(
         self,
@@ -1972,6 +2047,7 @@ class FindHome(Step):
     spec = "config.md#process"
     calls = ("openat2", "fstat", "read")
     kinds = (("uid", "int"),)
+    fds = ()
 
     def __init__(
         self,
@@ -1995,6 +2071,7 @@ class OpenExecLabel(Step):
     spec = "config.md#linux-process"
     calls = ("openat2", "fstatfs")
     kinds = (("attribute", "str"),)
+    fds = ()
 
     def __init__(
         self,
@@ -2017,6 +2094,7 @@ class WriteExecLabel(Step):
     spec = "config.md#linux-process"
     calls = ("write",)
     kinds = (("label", "str"),)
+    fds = ()
 
     def __init__(
         self,
@@ -2040,6 +2118,7 @@ class LoadSeccomp(Step):
     spec = "config-linux.md#seccomp"
     calls = ("seccomp", "sendmsg")
     kinds = (("filter", "bytes"), ("seccomp_flags", "int"), ("listener", "int"))
+    fds = ()
 
     def __init__(
         self,
@@ -2067,6 +2146,7 @@ class KeepDescriptors(Step):
     spec = ""
     calls = ("close_range",)
     kinds = (("count", "int"),)
+    fds = ()
 
     def __init__(
         self,
@@ -2090,6 +2170,7 @@ class AwaitStart(Step):
     spec = "runtime.md#start"
     calls = ("read",)
     kinds = (("fifo", "fd"), ("report", "fd"))
+    fds = ("fifo", "report")
 
     def __init__(
         self,
@@ -2114,6 +2195,7 @@ class SetMemoryPolicy(Step):
     spec = "config-linux.md#memory-policy"
     calls = ("set_mempolicy",)
     kinds = (("mode", "int"), ("nodes", "bytes"), ("nodes_text", "str"))
+    fds = ()
 
     def __init__(
         self,
@@ -2141,6 +2223,7 @@ class Exec(Step):
     spec = "runtime.md#start"
     calls = ("execve",)
     kinds = (("argv", "strs"), ("env", "strs"))
+    fds = ()
 
     def __init__(
         self,

@@ -90,9 +90,8 @@ def host_fds_of(plan: Sequence[Step]) -> list[tuple[Step, HostFd]]:
     """Return every descriptor that the steps of init need, each once, with a step that wants it."""
     found: dict[HostFd, Step] = {}
     for step in plan:
-        for name, kind in step.kinds:
-            if kind == "fd":
-                value = getattr(step, name)
-                if value is not None:
-                    found.setdefault(value, step)
+        for name in step.fds:
+            value = getattr(step, name)
+            if value is not None:
+                found.setdefault(value, step)
     return [(step, fd) for fd, step in found.items()]

@@ -24,7 +24,10 @@ _POINTER = "/linux/rootfsPropagation"
 
 def has_namespace(config: Config, kind: str) -> bool:
     """Whether the container has its own namespace of this type, new or joined."""
-    return any(ns["type"] == kind for ns in config.get("linux", {}).get("namespaces", []))
+    for namespace in config.get("linux", {}).get("namespaces", []):
+        if namespace["type"] == kind:
+            return True
+    return False
 
 
 def root_propagation(config: Config) -> int:

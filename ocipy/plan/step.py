@@ -78,6 +78,7 @@ class Step:
     spec: ClassVar[str]
     calls: ClassVar[tuple[str, ...]]
     kinds: ClassVar[tuple[tuple[str, str], ...]]
+    fds: ClassVar[tuple[str, ...]]
 
     source: str
     place: str

@@ -62,6 +62,7 @@ class Launch:
         "_execute",
         "_forks",
         "_on_pid",
+        "_operations",
         "_sync_fd",
         "_undo",
         "cgroup_path",
@@ -119,6 +120,8 @@ class Launch:
         self._undo = undo
         self._execute = execute
         self._on_pid = on_pid
+        # To look for steps of a kind: a plan has a hundred, and each question would ask them all.
+        self._operations = [step.operation for step in plan]
         self._sync_fd = -1
         self._forks = 0
 
@@ -134,7 +137,7 @@ class Launch:
             for line in plan_to_text(self.steps).splitlines():
                 log.debug(line.strip())
         at = self._run_host_steps(0)
-        while any(isinstance(step, steps.AwaitHost) for step in self.steps[at:]):
+        while "await_host" in self._operations[at:]:
             message = self._next_message()
             if message is None:
                 raise init_died(self._reap())
@@ -186,7 +189,7 @@ class Launch:
                 self.tracer.host_step(at, step, began)
             at += 1
         # The last GO is go()'s: what follows it cannot be taken back.
-        if awaited and any(isinstance(step, steps.AwaitHost) for step in self.steps[at:]):
+        if awaited and "await_host" in self._operations[at:]:
             self.go()
         return at
 
@@ -194,7 +197,7 @@ class Launch:
         rootfs_fd = self.rootfs.fd if self.rootfs is not None else -1
         with open_host_fds(host_fds_of(self.steps), rootfs_fd) as fds:
             # Only where we must write id maps without privileges: see main.c.
-            mapping = any(isinstance(step, steps.WriteIdMap) for step in self.steps)
+            mapping = "write_id_map" in self._operations
             flags = PLAN_FLAG_DUMPABLE if mapping and not self.privileged else 0
             if self.tracer is not None:
                 flags |= PLAN_FLAG_TRACE
@@ -203,10 +206,11 @@ class Launch:
             init_fd = native.sealed_program("ocipy-init", _INIT_PATH)
             self._sync_fd, init_sync_fd = native.socketpair()
             cgroup_fd = -1
-            kept = max(
-                (step.count for step in self.steps if isinstance(step, steps.KeepDescriptors)),
-                default=0,
-            )
+            kept = 0
+            if "keep_descriptors" in self._operations:
+                kept = max(
+                    step.count for step in self.steps if isinstance(step, steps.KeepDescriptors)
+                )
             inherit = [*fds.values(), *range(3, 3 + kept)]
             try:
                 if self.cgroup_path and not self._does_without_cgroup():
@@ -232,8 +236,9 @@ class Launch:
 
     def _does_without_cgroup(self) -> bool:
         """Whether CreateCgroup was not permitted, and that does not matter (is_optional())."""
-        optional = any(isinstance(step, steps.CreateCgroup) and step.ignore for step in self.steps)
-        return optional and not os.path.isdir(self.cgroup_path)
+        if os.path.isdir(self.cgroup_path):
+            return False
+        return any(isinstance(step, steps.CreateCgroup) and step.ignore for step in self.steps)
 
     def _kill(self) -> None:
         """Take back the clone: kill init, and with a new pid namespace all that lives in it."""
@@ -290,7 +295,7 @@ class Launch:
 
     def _forks_before(self, index: int) -> int:
         """How many times init forks itself before this step."""
-        return sum(isinstance(step, steps.ForkInit) for step in self.steps[:index])
+        return self._operations[:index].count("fork_init")
 
     def _follow(self, pid: int) -> None:
         """Take the child that init has left in its place; both are children of ours."""

@@ -32,10 +32,13 @@ import json
 import marshal
 from pathlib import Path
 from types import CodeType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from source_code import ColdCode, compile_module, defined_names
+from source_code import Code, ColdCode, compile_module, defined_names
 from step_table import read_classes
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 HERE = Path(__file__).parent
 # Stands in packed_main.py where the index belongs.
@@ -71,7 +74,23 @@ class Compiler:
         for name in modules:
             package, _, leaf = name.rpartition(".")
             self.importable.get(package, set()).add(leaf)
-        self._entries: dict[tuple[str, frozenset[str] | None], tuple[Any, ...]] = {}
+        self._codes: dict[tuple[str, frozenset[str] | None], Code] = {}
+
+    def in_order(self, names: Collection[str]) -> list[str]:
+        """Return the modules so that each stands behind those that it needs."""
+        ordered: list[str] = []
+        asked: set[str] = set()
+
+        def add(name: str) -> None:
+            if name not in asked:
+                asked.add(name)
+                for needed in self.needs(name):
+                    add(needed)
+                ordered.append(name)
+
+        for name in names:
+            add(name)
+        return [name for name in ordered if name in names]
 
     def needs(self, name: str) -> tuple[str, ...]:
         """Return the modules that a module imports, and the packages that those are in."""
@@ -84,12 +103,19 @@ class Compiler:
         ]
         return tuple(dict.fromkeys(needed))
 
-    def entry(self, name: str, hot: frozenset[str] | None) -> tuple[Any, ...]:
-        """Return what packed_main.py asks of a module of which these functions are called often."""
-        if (name, hot) not in self._entries:
+    def entry(
+        self, name: str, hot: frozenset[str] | None, there: Collection[str] = ()
+    ) -> tuple[Any, ...]:
+        """Return what packed_main.py asks of a module.
+
+        Args:
+            hot: the functions that are called often.
+            there: the modules that have been executed before it, unless a file has changed.
+        """
+        if (name, hot) not in self._codes:
             module = self.modules[name]
             # The name is relative: wherever the package is, traceback finds it by sys.path.
-            code, imports = compile_module(
+            self._codes[name, hot] = compile_module(
                 module.source,
                 module.file,
                 name,
@@ -98,10 +124,12 @@ class Compiler:
                 cold_code=self.cold_code,
                 importable=self.importable,
             )
-            state = module.state if self.development else None
-            entry = (module.is_package, self.needs(name), imports, state, code)
-            self._entries[name, hot] = entry
-        return self._entries[name, hot]
+        module, code = self.modules[name], self._codes[name, hot]
+        needs = self.needs(name)
+        if self.development:
+            return module.is_package, needs, code.libraries, code.imports, module.state, code.code
+        needs = tuple(needed for needed in needs if needed not in there)
+        return module.is_package, needs, code.libraries, code.imports, None, code.code
 
 
 def _with_parents(name: str) -> list[str]:
@@ -139,8 +167,8 @@ def pack(package_dir: Path, output: Path, *, development: bool) -> None:
     ]
     for command, names in hot["modules"].items():
         of_command = {
-            name: compiler.entry(name, _hot_functions(hot, name, command))
-            for name in names
+            name: compiler.entry(name, _hot_functions(hot, name, command), {*first, *names})
+            for name in compiler.in_order(names)
             if name not in first
         }
         portions += [(f"ocipy.commands.{command}", part) for part in _parts(of_command)]

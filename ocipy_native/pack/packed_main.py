@@ -1,8 +1,8 @@
 """What the launcher starts in place of ocipy/__main__.py: the same, with its modules from a pack.
 
 pack.py compiles this file, puts the index of the pack in, and everything else behind it. For each
-module there is (is it a package, the modules that its import statements name, what it gets of them,
-None or the (mtime, size) of the file that was packed, its code).
+module there is (is it a package, the modules of ours that it needs, the others that it imports,
+what it gets of ours, None or the (mtime, size) of the file that was packed, its code).
 
 Theory of operation. `import` needs Python code of the interpreter for every module that is not in
 sys.modules yet, so a module is put there, with all that it imports, in one go: load() executes the
@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import posix
 import sys
-from _imp import extension_suffixes
+from _imp import create_builtin, exec_builtin, extension_suffixes
 from marshal import loads
 
 TYPE_CHECKING = False
@@ -32,6 +32,7 @@ DIGEST, COLD_CODE, PORTIONS, PLACES = loads(b"@INDEX@")
 modules = sys.modules
 new_module = type(sys)
 new_spec = type(sys.__spec__)
+BUILTIN_IMPORTER: Any = modules["_frozen_importlib"].BuiltinImporter
 extension_loader: Any = modules["_frozen_importlib_external"].ExtensionFileLoader
 # Where they are need not be looked for either: ours, and the one of the standard library that every
 # command needs. It stands in the last directory of the path, which this saves to be listed.
@@ -118,6 +119,26 @@ class Cold:
 new_method: Any = type(Cold({}, "", 0, 0).__call__)
 
 
+# -- modules of others
+
+
+def import_library(name: str) -> ModuleType:
+    """Import a module of the standard library.
+
+    The interpreter's finders cost 600 bytecodes for each; what is built in needs none of them.
+    """
+    if name not in sys.builtin_module_names:
+        return __import__(name)
+    spec = new_spec(name, BUILTIN_IMPORTER, origin="built-in")
+    spec._initializing = False  # type: ignore[attr-defined]
+    module = create_builtin(spec)
+    module.__spec__ = spec
+    module.__loader__ = BUILTIN_IMPORTER
+    modules[name] = module
+    exec_builtin(module)
+    return module
+
+
 # -- the package's modules
 
 
@@ -126,7 +147,7 @@ def load(name: str) -> bool:
     entry = entry_of(name)
     if entry is None:
         return False
-    is_package, needs, imports, state, code = entry
+    is_package, needs, libraries, imports, state, code = entry
     file = f"{PARENT}/{code.co_filename}"
     if state:
         try:
@@ -140,6 +161,8 @@ def load(name: str) -> bool:
             return False
     module = new_module(name)
     names = module.__dict__
+    for library in libraries:
+        names[library] = modules[library] if library in modules else import_library(library)
     try:
         for source, wanted, bound in imports:
             found = map(modules[source].__dict__.__getitem__, wanted)
@@ -172,11 +195,11 @@ def load_all_of(command: str) -> bool:
     """
     for portion in PORTIONS.pop(command):
         read(portion)
-    loaded = load(command)
+    # What stands in front is needed by what follows.
     for name in tuple(entries):
-        if name not in modules and name in entries:
+        if name in entries and name not in modules:
             load(name)
-    return loaded
+    return command in modules
 
 
 class PackFinder:
@@ -213,7 +236,9 @@ def stand_in_for_os() -> None:
     """
     module = new_module("os")
     names = module.__dict__
-    names.update({key: value for key, value in posix.__dict__.items() if key[:2] != "__"})
+    own = dict(names)
+    names.update(posix.__dict__)
+    names.update(own)
     del names["environ"]
     modules["os"] = module
 
@@ -254,4 +279,4 @@ sys.meta_path.insert(0, FINDER)
 for portion in PORTIONS.pop("ocipy.__main__"):
     read(portion)
 __file__ = f"{PACKAGE}/__main__.py"
-exec(entry_of("ocipy.__main__")[4])
+exec(entry_of("ocipy.__main__")[5])

@@ -3,8 +3,8 @@ called left outside.
 
 `compile_module` leaves out docstrings, annotations and `if TYPE_CHECKING`, and
 
-* statements at the top that import from the package: each costs 10,000 instructions where all is
-  there already. What they would bind, `Code.imports` says, and packed_main.py binds it;
+* statements at the top that import a module, or from the package: each of the latter costs 10,000
+  instructions where all is there already. packed_main.py binds what they would;
 * functions that are seldom called: to unmarshal one costs 3 microseconds, and most are such for any
   command. In their place stands a call of `__cold__`, with the place of their code in the pack;
 * the 80 classes of steps: to make one costs 25 microseconds, and a command uses 35. In their place
@@ -48,9 +48,10 @@ Import: TypeAlias = "tuple[str, tuple[str, ...], tuple[str, ...]]"
 
 
 class Code(NamedTuple):
-    """A module, compiled, and what it imports."""
+    """A module, compiled, and what it imports: of others, and of the package."""
 
     code: CodeType
+    libraries: tuple[str, ...]
     imports: tuple[Import, ...]
 
 
@@ -76,14 +77,14 @@ def compile_module(
     """
     tree = _ForMachinesOnly(classes).visit(ast.parse(source))
     ast.fix_missing_locations(tree)
-    imports = _taken_imports(tree, importable or {})
+    libraries, imports = ((), ()) if importable is None else _taken_imports(tree, importable)
     if name == STEPS_MODULE:
         put_table_in(tree, classes)
     elif hot is not None and cold_code is not None:
         hot = {*hot, *_handed_over(tree)}
         tree.body = [_left_outside(node, "", file, hot, cold_code) for node in tree.body]
     code = compile(ast.fix_missing_locations(tree), file, "exec", dont_inherit=True)
-    return Code(code, imports)
+    return Code(code, libraries, imports)
 
 
 # -- imports
@@ -108,22 +109,25 @@ def defined_names(source: str) -> set[str]:
 
 def _taken_imports(
     tree: ast.Module, importable: Mapping[str, Collection[str]]
-) -> tuple[Import, ...]:
-    """Take the statements that import what is importable out of the module."""
-    taken: list[Import] = []
+) -> tuple[tuple[str, ...], tuple[Import, ...]]:
+    """Take out of the module the statements that import others, and what is importable."""
+    libraries: list[str] = []
+    imports: list[Import] = []
     kept: list[ast.stmt] = []
     for node in tree.body:
         match node:
+            case ast.Import([ast.alias(name, None)]) if "." not in name:
+                libraries.append(name)
             case ast.ImportFrom(str(module), aliases) if {alias.name for alias in aliases} <= set(
                 importable.get(module, ())
             ):
                 names = tuple(alias.name for alias in aliases)
                 bound = tuple(alias.asname or alias.name for alias in aliases)
-                taken.append((module, names, names if bound == names else bound))
+                imports.append((module, names, names if bound == names else bound))
             case _:
                 kept.append(node)
     tree.body = kept
-    return tuple(taken)
+    return tuple(libraries), tuple(imports)
 
 
 # -- functions that are seldom called
