@@ -350,8 +350,8 @@ WEAKENINGS: dict[str, Weakening] = {
             ),
             (
                 "ocipy/plan/encode.py",
-                '    if 0 in data:',
-                '    data = data[: len(data) & 0xFFFF]\n    if 0 in data:',
+                "    if 0 in data:",
+                "    data = data[: len(data) & 0xFFFF]\n    if 0 in data:",
             ),
             (
                 "ocipy/spawn/idmap_write.py",
