@@ -34,7 +34,7 @@ from pathlib import Path
 from types import CodeType
 from typing import TYPE_CHECKING, Any
 
-from source_code import Code, ColdCode, compile_module, defined_names
+from source_code import ColdCode, compile_module, defined_names
 from step_table import read_classes
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ class Compiler:
         for name in modules:
             package, _, leaf = name.rpartition(".")
             self.importable.get(package, set()).add(leaf)
-        self._codes: dict[tuple[str, frozenset[str] | None], Code] = {}
+        self._codes: dict[tuple[str, frozenset[str] | None], CodeType] = {}
 
     def in_order(self, names: Collection[str]) -> list[str]:
         """Return the modules so that each stands behind those that it needs."""
@@ -125,11 +125,10 @@ class Compiler:
                 importable=self.importable,
             )
         module, code = self.modules[name], self._codes[name, hot]
-        needs = self.needs(name)
         if self.development:
-            return module.is_package, needs, code.libraries, code.imports, module.state, code.code
-        needs = tuple(needed for needed in needs if needed not in there)
-        return module.is_package, needs, code.libraries, code.imports, None, code.code
+            return module.is_package, self.needs(name), module.state, code
+        needs = tuple(needed for needed in self.needs(name) if needed not in there)
+        return module.is_package, needs, None, code
 
 
 def _with_parents(name: str) -> list[str]:
@@ -219,7 +218,7 @@ def _parts(entries: dict[str, tuple[Any, ...]]) -> list[dict[str, tuple[Any, ...
 
 def _main_code(index: tuple[Any, ...]) -> bytes:
     main = compile_module((HERE / "packed_main.py").read_text(), "ocipy/packed_main.py", "", {})
-    code = _with_constant(main.code, INDEX_MARK, marshal.dumps(index))
+    code = _with_constant(main, INDEX_MARK, marshal.dumps(index))
     # Of a large file the interpreter reads the code byte by byte, but bytes at once. The garbage
     # collector: see __main__.py; here it would look through all that is unmarshalled.
     outer = compile(

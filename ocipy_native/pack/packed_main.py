@@ -1,15 +1,15 @@
 """What the launcher starts in place of ocipy/__main__.py: the same, with its modules from a pack.
 
 pack.py compiles this file, puts the index of the pack in, and everything else behind it. For each
-module there is (is it a package, the modules of ours that it needs, the others that it imports,
-what it gets of ours, None or the (mtime, size) of the file that was packed, its code).
+module there is (is it a package, the modules of ours that it needs, None or the (mtime, size) of
+the file that was packed, its code).
 
 Theory of operation. `import` needs Python code of the interpreter for every module that is not in
 sys.modules yet, so a module is put there, with all that it imports, in one go: load() executes the
-modules that a module needs before the module, as its import statements would, and binds the names
-that they would. What is imported inside of a function comes here through the finder. Modules of the
-usual commands are read in portions: some when we start, others when the module of their command is
-asked for.
+modules that a module needs before the module, as its import statements would. Of those, the packer
+has made assignments. What is imported inside of a function comes here through the finder. Modules
+of the usual commands are read in portions: some when we start, others when the module of their
+command is asked for.
 """
 
 from __future__ import annotations
@@ -147,7 +147,7 @@ def load(name: str) -> bool:
     entry = entry_of(name)
     if entry is None:
         return False
-    is_package, needs, libraries, imports, state, code = entry
+    is_package, needs, state, code = entry
     file = f"{PARENT}/{code.co_filename}"
     if state:
         try:
@@ -161,25 +161,21 @@ def load(name: str) -> bool:
             return False
     module = new_module(name)
     names = module.__dict__
-    for library in libraries:
-        names[library] = modules[library] if library in modules else import_library(library)
-    try:
-        for source, wanted, bound in imports:
-            found = map(modules[source].__dict__.__getitem__, wanted)
-            names.update(zip(bound, found, strict=True))
-    except KeyError:
-        return False  # not in that module's file any more: the import from ours says so
     package, _, leaf = name.rpartition(".")
     names["__file__"] = file
     names["__cold__"] = Cold
+    names["__modules__"] = modules
+    names["__library__"] = import_library
     names["__package__"] = name if is_package else package
     if is_package:
         names["__path__"] = [file.rpartition("/")[0]]
     modules[name] = module
     try:
         exec(code, names)
-    except BaseException:
+    except BaseException as error:
         del modules[name]
+        if state and type(error) is KeyError:
+            return False  # a changed file has no such name any more: an import statement says so
         raise
     if package:
         if package not in modules:  # its file has changed: it is not from here
@@ -279,4 +275,5 @@ sys.meta_path.insert(0, FINDER)
 for portion in PORTIONS.pop("ocipy.__main__"):
     read(portion)
 __file__ = f"{PACKAGE}/__main__.py"
-exec(entry_of("ocipy.__main__")[5])
+__modules__, __library__ = modules, import_library
+exec(entry_of("ocipy.__main__")[3])

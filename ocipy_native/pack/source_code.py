@@ -3,8 +3,8 @@ called left outside.
 
 `compile_module` leaves out docstrings, annotations and `if TYPE_CHECKING`, and
 
-* statements at the top that import a module, or from the package: each of the latter costs 10,000
-  instructions where all is there already. packed_main.py binds what they would;
+* statements at the top that import: each costs up to 10,000 instructions where all is there
+  already, and packed_main.py sees to that. Assignments stand in their place;
 * functions that are seldom called: to unmarshal one costs 3 microseconds, and most are such for any
   command. In their place stands a call of `__cold__`, with the place of their code in the pack;
 * the 80 classes of steps: to make one costs 25 microseconds, and a command uses 35. In their place
@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import ast
 import marshal
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING
 
 from step_table import STEPS_MODULE, put_table_in
 
@@ -43,18 +43,6 @@ class ColdCode:
         return self._places[code]
 
 
-# (module, names of it, what they are called here)
-Import: TypeAlias = "tuple[str, tuple[str, ...], tuple[str, ...]]"
-
-
-class Code(NamedTuple):
-    """A module, compiled, and what it imports: of others, and of the package."""
-
-    code: CodeType
-    libraries: tuple[str, ...]
-    imports: tuple[Import, ...]
-
-
 def compile_module(
     source: str,
     file: str,
@@ -64,7 +52,7 @@ def compile_module(
     hot: Collection[str] | None = None,
     cold_code: ColdCode | None = None,
     importable: Mapping[str, Collection[str]] | None = None,
-) -> Code:
+) -> CodeType:
     """Compile a module for the pack.
 
     Args:
@@ -73,18 +61,19 @@ def compile_module(
         hot: the names of the functions that are called often, `Class.method` for methods; None if
             all are.
         cold_code: where the others go.
-        importable: by module, what can be imported from it without a statement.
+        importable: by module of the package, the names that are sure to be there when its code has
+            been executed; None if import statements are to stay.
     """
     tree = _ForMachinesOnly(classes).visit(ast.parse(source))
     ast.fix_missing_locations(tree)
-    libraries, imports = ((), ()) if importable is None else _taken_imports(tree, importable)
+    if importable is not None:
+        tree.body = [new for node in tree.body for new in _without_import(node, importable)]
     if name == STEPS_MODULE:
         put_table_in(tree, classes)
     elif hot is not None and cold_code is not None:
         hot = {*hot, *_handed_over(tree)}
         tree.body = [_left_outside(node, "", file, hot, cold_code) for node in tree.body]
-    code = compile(ast.fix_missing_locations(tree), file, "exec", dont_inherit=True)
-    return Code(code, libraries, imports)
+    return compile(ast.fix_missing_locations(tree), file, "exec", dont_inherit=True)
 
 
 # -- imports
@@ -107,27 +96,20 @@ def defined_names(source: str) -> set[str]:
     return names
 
 
-def _taken_imports(
-    tree: ast.Module, importable: Mapping[str, Collection[str]]
-) -> tuple[tuple[str, ...], tuple[Import, ...]]:
-    """Take out of the module the statements that import others, and what is importable."""
-    libraries: list[str] = []
-    imports: list[Import] = []
-    kept: list[ast.stmt] = []
-    for node in tree.body:
-        match node:
-            case ast.Import([ast.alias(name, None)]) if "." not in name:
-                libraries.append(name)
-            case ast.ImportFrom(str(module), aliases) if {alias.name for alias in aliases} <= set(
-                importable.get(module, ())
-            ):
-                names = tuple(alias.name for alias in aliases)
-                bound = tuple(alias.asname or alias.name for alias in aliases)
-                imports.append((module, names, names if bound == names else bound))
-            case _:
-                kept.append(node)
-    tree.body = kept
-    return tuple(libraries), tuple(imports)
+def _without_import(node: ast.stmt, importable: Mapping[str, Collection[str]]) -> list[ast.stmt]:
+    """Return what binds the names that an import statement binds, where the modules are there."""
+    match node:
+        case ast.Import([ast.alias(library, None)]) if "." not in library:
+            text = f"{library} = __modules__.get({library!r}) or __library__({library!r})"
+        case ast.ImportFrom(str(module), aliases) if {alias.name for alias in aliases} <= set(
+            importable.get(module, ())
+        ):
+            text = f"__names__ = __modules__[{module!r}].__dict__"
+            for alias in aliases:
+                text += f"; {alias.asname or alias.name} = __names__[{alias.name!r}]"
+        case _:
+            return [node]
+    return [ast.copy_location(new, node) for new in ast.parse(text).body]
 
 
 # -- functions that are seldom called

@@ -49,6 +49,14 @@ def package(tmp_path: Path) -> Path:
     return package
 
 
+@pytest.fixture(params=["development", "installed"])
+def packed(package: Path, request: pytest.FixtureRequest) -> Path:
+    """The same, packed for a tree, and as it is installed."""
+    if request.param == "installed":
+        write_pack(package)
+    return package
+
+
 def run(package: Path, code: str) -> subprocess.CompletedProcess[str]:
     options = ["-I", "-S", "-X", "utf8=1", "-X", f"ocipy_path={sysconfig.get_path('platlib')}"]
     return subprocess.run(
@@ -98,12 +106,12 @@ print("same")
 """
 
 
-def test_has_every_module_as_its_file_gives_it(package: Path) -> None:
-    code = NAMES_OF_ALL.format(modules=modules_of(package))
-    from_files = output_from_files(package, code)
+def test_has_every_module_as_its_file_gives_it(packed: Path) -> None:
+    code = NAMES_OF_ALL.format(modules=modules_of(packed))
+    from_files = output_from_files(packed, code)
     expected = from_files.splitlines()
-    assert len(expected) == len(modules_of(package)) > 100
-    assert output_of(package, COMPARE.format(expected=expected)) == "same\n"
+    assert len(expected) == len(modules_of(packed)) > 100
+    assert output_of(packed, COMPARE.format(expected=expected)) == "same\n"
 
 
 EACH_FIRST = """
@@ -119,9 +127,9 @@ for module in {modules!r}:
 """
 
 
-def test_every_module_can_be_the_first(package: Path) -> None:
+def test_every_module_can_be_the_first(packed: Path) -> None:
     """What it imports brings all the packages that it is in, however deep."""
-    assert output_of(package, EACH_FIRST.format(modules=modules_of(package))) == ""
+    assert output_of(packed, EACH_FIRST.format(modules=modules_of(packed))) == ""
 
 
 def test_opens_no_file_of_the_package(package: Path) -> None:
@@ -178,9 +186,9 @@ print([name for name in statements if name[:5] == "ocipy"])
 """
 
 
-def test_no_statement_imports_from_the_package(package: Path) -> None:
+def test_no_statement_imports_from_the_package(packed: Path) -> None:
     """That is done for all names of a module at once (packed_main.py)."""
-    assert output_of(package, STATEMENTS) == "['ocipy.commands.exec', 'ocipy._native']\n"
+    assert output_of(packed, STATEMENTS) == "['ocipy.commands.exec', 'ocipy._native']\n"
 
 
 def test_a_file_that_is_gone_is_not_served(package: Path) -> None:
@@ -223,16 +231,16 @@ for name in {modules!r}:
 """
 
 
-def test_functions_that_are_fetched_when_called_are_those_of_the_source(package: Path) -> None:
+def test_functions_that_are_fetched_when_called_are_those_of_the_source(packed: Path) -> None:
     hot = json.loads((ROOT / "ocipy_native" / "pack" / "hot.json").read_text())["functions"]
     # The classes of steps are not classes here.
     names = [name for name in hot if name not in ("ocipy.cli", "ocipy.plan._generated_steps")]
     code = FUNCTIONS.format(modules=names)
-    from_files = output_from_files(package, code)
+    from_files = output_from_files(packed, code)
     expected = [ast.literal_eval(line) for line in from_files.splitlines()]
-    packed = [ast.literal_eval(line) for line in output_of(package, code).splitlines()]
-    assert [function[1:] for function in packed] == [function[1:] for function in expected]
-    kinds = [function[0] for function in packed]
+    found = [ast.literal_eval(line) for line in output_of(packed, code).splitlines()]
+    assert [function[1:] for function in found] == [function[1:] for function in expected]
+    kinds = [function[0] for function in found]
     assert kinds.count("Cold") > 100 < kinds.count("function")
 
 
