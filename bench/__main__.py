@@ -7,7 +7,7 @@ all of them alike. Every runtime gets the same bundles, its own state root, and 
 --growth, also how the cost of a run grows with mounts, rules, devices, variables, arguments and
 containers. --write puts the tables into docs/performance.md between the marks of that NAME, and the
 picture beside it. On a hybrid host crun wants to see no cgroup v2, so none of them does. The state
-roots lie on a tmpfs, as /run does where these programs are used.
+roots lie in /dev/shm where that is a tmpfs, as /run is where these programs are used.
 """
 
 from __future__ import annotations

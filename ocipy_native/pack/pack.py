@@ -6,8 +6,9 @@
     packed_main.py  the code that the interpreter runs, with the index of all that follows in it
     digest          of all that follows, which the index has, too: do they belong together?
     cold code       functions that are seldom called
-    portions        for each usual command the modules that it needs, with the functions that it
-                    calls in them, marshalled together, so that equal names are there once
+    portions        what is needed before the command is known; and for each usual command the
+                    modules that it needs, with the functions that it calls in them, marshalled
+                    together, so that equal names are there once
     modules         all modules, in a portion each, with the functions that any usual command calls
 
 To find a module's file costs the interpreter some 100,000 instructions; here a command costs six
@@ -164,7 +165,8 @@ def pack(package_dir: Path, output: Path, *, development: bool) -> None:
     portions = [
         ("ocipy.__main__", part) for part in _parts({name: in_general[name] for name in first})
     ]
-    for command, names in hot["modules"].items():
+    for command, noted in hot["modules"].items():
+        names = [name for name in noted if name in modules]
         of_command = {
             name: compiler.entry(name, _hot_functions(hot, name, command), {*first, *names})
             for name in compiler.in_order(names)

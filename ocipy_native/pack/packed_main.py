@@ -134,8 +134,8 @@ def import_library(name: str) -> ModuleType:
     module = create_builtin(spec)
     module.__spec__ = spec
     module.__loader__ = BUILTIN_IMPORTER
-    modules[name] = module
     exec_builtin(module)
+    modules[name] = module
     return module
 
 
@@ -191,10 +191,14 @@ def load_all_of(command: str) -> bool:
     """
     for portion in PORTIONS.pop(command):
         read(portion)
-    # What stands in front is needed by what follows.
-    for name in tuple(entries):
-        if name in entries and name not in modules:
-            load(name)
+    try:
+        # What stands in front is needed by what follows.
+        for name in tuple(entries):
+            if name in entries and name not in modules:
+                load(name)
+    finally:
+        # After an error, these would come without what they need.
+        entries.clear()
     return command in modules
 
 

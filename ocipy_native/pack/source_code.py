@@ -109,7 +109,11 @@ def _without_import(node: ast.stmt, importable: Mapping[str, Collection[str]]) -
                 text += f"; {alias.asname or alias.name} = __names__[{alias.name!r}]"
         case _:
             return [node]
-    return [ast.copy_location(new, node) for new in ast.parse(text).body]
+    statements = ast.parse(text).body
+    for statement in statements:
+        for part in ast.walk(statement):
+            ast.copy_location(part, node)
+    return statements
 
 
 # -- functions that are seldom called

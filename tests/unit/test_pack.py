@@ -187,8 +187,45 @@ print([name for name in statements if name[:5] == "ocipy"])
 
 
 def test_no_statement_imports_from_the_package(packed: Path) -> None:
-    """That is done for all names of a module at once (packed_main.py)."""
+    """Assignments stand there, and packed_main.py executes the modules in their order."""
     assert output_of(packed, STATEMENTS) == "['ocipy.commands.exec', 'ocipy._native']\n"
+
+
+def test_a_library_that_is_not_there_is_told_with_its_line(package: Path) -> None:
+    file = package / "timestamp.py"
+    text = file.read_text().replace("\nimport time\n", "\nimport time\nimport no_such_library\n")
+    file.write_text(text)
+    write_pack(package)
+    line = text.splitlines().index("import no_such_library") + 1
+    errors = run(package, "import ocipy.timestamp").stderr
+    assert f'timestamp.py", line {line}, in <module>' in errors
+    assert "No module named 'no_such_library'" in errors
+
+
+AFTER_AN_ERROR = """
+for name in ("ocipy.commands.create", "ocipy.spawn.container", "ocipy.plan.create"):
+    try:
+        __import__(name)
+    except ImportError as error:
+        print(name, "_calls" in str(error))
+    else:
+        print(name, "is there")
+"""
+
+
+def test_modules_that_an_error_kept_from_being_executed(packed: Path) -> None:
+    (packed / "_native" / "_calls.abi3.so").unlink()
+    assert output_of(packed, AFTER_AN_ERROR).splitlines() == [
+        "ocipy.commands.create True",
+        "ocipy.spawn.container True",
+        "ocipy.plan.create is there",
+    ]
+
+
+def test_what_is_noted_of_a_module_that_is_gone_is_ignored(package: Path) -> None:
+    (package / "plan" / "idmap.py").unlink()
+    write_pack(package)
+    assert output_of(package, "import ocipy.timestamp; print(1)") == "1\n"
 
 
 def test_a_file_that_is_gone_is_not_served(package: Path) -> None:
