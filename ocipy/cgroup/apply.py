@@ -358,15 +358,12 @@ def _set_device_list(step: steps.SetDeviceList, pid: int, undo: Undo) -> None:
 
     try:
         listed = read_file(f"{step.path}/devices.list").splitlines()
-        # Those for the same file together: it is opened once.
-        pending: list[str] = []
-        last = ""
-        for file, rule in (*transition(listed, step.others, step.rules), ("", "")):
-            if file != last and pending:
-                write_file(f"{step.path}/devices.{last}", "\n".join(pending))
-                pending = []
-            pending.append(rule)
-            last = file
+        # Those for the same file stand together in it, so it is opened once.
+        writes: dict[str, list[str]] = {}
+        for file, rule in transition(listed, step.others, step.rules):
+            writes.setdefault(file, []).append(rule)
+        for file, rules in writes.items():
+            write_file(f"{step.path}/devices.{file}", "\n".join(rules))
     except OSError as error:
         hint = ""
         if error.errno == errno.EPERM:

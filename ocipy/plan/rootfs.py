@@ -24,10 +24,7 @@ _POINTER = "/linux/rootfsPropagation"
 
 def has_namespace(config: Config, kind: str) -> bool:
     """Whether the container has its own namespace of this type, new or joined."""
-    for namespace in config.get("linux", {}).get("namespaces", []):
-        if namespace["type"] == kind:
-            return True
-    return False
+    return any(ns["type"] == kind for ns in config.get("linux", {}).get("namespaces", []))
 
 
 def root_propagation(config: Config) -> int:

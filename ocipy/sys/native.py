@@ -9,6 +9,7 @@ import fcntl
 import os
 
 from ocipy._native import _calls  # type: ignore[attr-defined, unused-ignore]
+from ocipy.sys.fd import write_all
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,9 +36,7 @@ def sealed_memfd(name: str, content: bytes) -> int:
     memfd_create(2). Close-on-exec. Not executable.
     """
     fd = _memfd(name, _MFD_NOEXEC_SEAL)
-    view = memoryview(content)
-    while view:
-        view = view[os.write(fd, view) :]
+    write_all(fd, content)
     return _sealed(fd)
 
 

@@ -50,7 +50,7 @@ PORTION_SIZE = 100_000
 
 
 class Module:
-    """One module of the package: its name, its file relative to the package's parent, its code."""
+    """One module of the package: name, file relative to the package's parent, state and source."""
 
     def __init__(self, package_dir: Path, file: Path) -> None:
         self.file = str(file.relative_to(package_dir.parent))
@@ -113,8 +113,8 @@ class Compiler:
             hot: the functions that are called often.
             there: the modules that have been executed before it, unless a file has changed.
         """
+        module, needs, state = self.modules[name], self.needs(name), None
         if (name, hot) not in self._codes:
-            module = self.modules[name]
             # The name is relative: wherever the package is, traceback finds it by sys.path.
             self._codes[name, hot] = compile_module(
                 module.source,
@@ -125,11 +125,11 @@ class Compiler:
                 cold_code=self.cold_code,
                 importable=self.importable,
             )
-        module, code = self.modules[name], self._codes[name, hot]
         if self.development:
-            return module.is_package, self.needs(name), module.state, code
-        needs = tuple(needed for needed in self.needs(name) if needed not in there)
-        return module.is_package, needs, None, code
+            state = module.state
+        else:
+            needs = tuple(needed for needed in needs if needed not in there)
+        return module.is_package, needs, state, self._codes[name, hot]
 
 
 def _with_parents(name: str) -> list[str]:
