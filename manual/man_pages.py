@@ -15,7 +15,7 @@ if __name__ == "__main__":  # meson runs it by its path
 from ocipy import __version__
 from ocipy.command_examples import EXAMPLES
 from ocipy.help import MORE, is_available, option_forms, option_text
-from ocipy.options import COMMANDS, GLOBAL_OPTIONS, HELP, Command, Option
+from ocipy.options import GLOBAL_OPTIONS, HELP, Command, Option, all_commands
 
 _DESCRIPTION = """\
 ocipy runs a bundle: a directory with a config.json, as the Open Container Initiative specifies it,
@@ -43,7 +43,7 @@ _ENVIRONMENT = [
 
 def pages() -> dict[str, str]:
     """Return the text of each page by its file name."""
-    commands = [command for command in COMMANDS if is_available(command.name)]
+    commands = [command for command in all_commands() if is_available(command.name)]
     found = {"ocipy.8": _main_page(commands)}
     for command in commands:
         found[f"ocipy-{command.name}.8"] = _command_page(command)

@@ -6,7 +6,7 @@ import ocipy
 from ocipy.command_examples import EXAMPLES
 from ocipy.error_codes import list_codes
 from ocipy.help import MORE, is_available, option_forms, option_text
-from ocipy.options import COMMANDS, GLOBAL_OPTIONS, Command, Option
+from ocipy.options import GLOBAL_OPTIONS, Command, Option, all_commands
 
 _COMMANDS = """\
 # Commands
@@ -49,7 +49,7 @@ Names that are listed here stay as they are within a major version.
 def command_reference() -> str:
     """Return the page of all commands."""
     parts = [_COMMANDS, _options(GLOBAL_OPTIONS)]
-    parts += [_command(command) for command in COMMANDS if is_available(command.name)]
+    parts += [_command(command) for command in all_commands() if is_available(command.name)]
     return "\n".join(parts)
 
 

@@ -11,7 +11,7 @@ commands that say `options_first`. containerd, dockerd, conmon and CRI-O use all
 from __future__ import annotations
 
 from ocipy.errors import UsageError
-from ocipy.options import COMMANDS, FLAG, GLOBAL_OPTIONS, HELP, NUMBER, TEXTS, find_command
+from ocipy.options import FLAG, GLOBAL_OPTIONS, HELP, NUMBER, TEXTS, all_commands, find_command
 from ocipy.request import Request
 
 TYPE_CHECKING = False
@@ -49,7 +49,7 @@ def parse_command(global_values: dict[str, OptionValue], rest: list[str]) -> Req
     if command is None:
         raise UsageError(
             f"no such command: {name!r}",
-            hint=_did_you_mean(name, [c.name for c in COMMANDS], "") or "see 'ocipy --help'",
+            hint=_did_you_mean(name, [c.name for c in all_commands()], "") or "see 'ocipy --help'",
             exit_code=3,
         )
     see = f"ocipy {command.name} --help"

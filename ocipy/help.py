@@ -6,7 +6,7 @@ import importlib.util
 
 from ocipy.command_examples import EXAMPLES
 from ocipy.errors import OcipyError, UsageError
-from ocipy.options import COMMANDS, FLAG, GLOBAL_OPTIONS, HELP, TEXTS, find_command
+from ocipy.options import FLAG, GLOBAL_OPTIONS, HELP, TEXTS, all_commands, find_command
 from ocipy.sys.fd import print_text
 
 TYPE_CHECKING = False
@@ -80,7 +80,7 @@ def _overview() -> str:
         "",
         "Commands:",
     ]
-    lines += _columns((c.name, c.summary) for c in COMMANDS if is_available(c.name))
+    lines += _columns((c.name, c.summary) for c in all_commands() if is_available(c.name))
     lines += ["", "Global options:"]
     lines += _option_lines(GLOBAL_OPTIONS)
     lines += [

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from ocipy.help import is_available, option_text
-from ocipy.options import COMMANDS, FLAG, GLOBAL_OPTIONS, HELP, NUMBER, find_command
+from ocipy.options import FLAG, GLOBAL_OPTIONS, HELP, NUMBER, all_commands, find_command
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def complete(words: list[str], list_ids: Callable[[str], list[str]]) -> Answer:
     if not rest:
         if current.startswith("-"):
             return _option(current, GLOBAL_OPTIONS)
-        names = [(c.name, c.summary) for c in COMMANDS if is_available(c.name)]
+        names = [(c.name, c.summary) for c in all_commands() if is_available(c.name)]
         return _starting(current, names)
     command = find_command(rest[0])
     if command is None:
@@ -137,7 +137,9 @@ def _argument(
     command: Command, args: list[str], current: str, list_ids: Callable[[], list[str]]
 ) -> Answer:
     if command.name == "help":
-        return _starting(current, [(c.name, c.summary) for c in COMMANDS if is_available(c.name)])
+        return _starting(
+            current, [(c.name, c.summary) for c in all_commands() if is_available(c.name)]
+        )
     if command.name == "kill" and len(args) == 1:
         return _starting(current, [(name, "") for name in _SIGNALS])
     if args or not command.arguments:

@@ -101,6 +101,7 @@ COMMAND_LINE = {
     "ocipy.command_examples",
     "ocipy.help",
     "ocipy.options",
+    "ocipy.other_commands",
 }
 STAGES = {f"ocipy.{stage}" for stage in "bundle schema config host plan cgroup spawn state".split()}
 

@@ -5,7 +5,7 @@
     header          as of any .pyc
     packed_main.py  the code that the interpreter runs, with the index of all that follows in it
     digest          of all that follows, which the index has, too: do they belong together?
-    cold code       functions that are seldom called
+    cold code       functions that are seldom called, and errors
     portions        what is needed before the command is known; and for each usual command the
                     modules that it needs, with the functions that it calls in them, marshalled
                     together, so that equal names are there once
@@ -35,7 +35,7 @@ from pathlib import Path
 from types import CodeType
 from typing import TYPE_CHECKING, Any
 
-from source_code import ColdCode, compile_module, defined_names
+from source_code import ColdCode, compile_module, defined_names, error_classes
 from step_table import read_classes
 
 if TYPE_CHECKING:
@@ -71,6 +71,7 @@ class Compiler:
         self.development = development
         self.cold_code = ColdCode()
         self.classes = read_classes(modules["ocipy.plan._generated_steps"].source)
+        self.errors = error_classes([module.source for module in modules.values()])
         self.importable = {name: defined_names(module.source) for name, module in modules.items()}
         for name in modules:
             package, _, leaf = name.rpartition(".")
@@ -124,6 +125,7 @@ class Compiler:
                 hot=hot,
                 cold_code=self.cold_code,
                 importable=self.importable,
+                errors=self.errors,
             )
         if self.development:
             state = module.state

@@ -87,11 +87,11 @@ def entry_of(name: str) -> Any:
     return entries.pop(name)
 
 
-# -- functions that are seldom called
+# -- what is seldom called
 
 
 class Cold:
-    """Stands where a function belongs, until it is called for the first time."""
+    """Stands where a function or a class of errors belongs, until it is called, or asked for."""
 
     __slots__ = ("length", "made", "name", "names", "place")
     made: Any
@@ -119,6 +119,29 @@ class Cold:
 new_method: Any = type(Cold({}, "", 0, 0).__call__)
 
 
+def class_of(error: Any) -> Any:
+    """Return the class of errors: what is given may be what stands in its place."""
+    return error.made if type(error) is Cold else error
+
+
+def make_all(names: dict[str, Any]) -> None:
+    for name, value in tuple(names.items()):
+        if type(value) is Cold:
+            names[name] = value.made
+
+
+def leave_nothing_cold() -> None:
+    """From now on: a module that is not from the pack says `except NAME`, as its source does."""
+    global some_from_files
+    some_from_files = True
+    for name in tuple(modules):
+        if name[:5] == "ocipy":
+            make_all(modules[name].__dict__)
+
+
+some_from_files = False
+
+
 # -- modules of others
 
 
@@ -127,6 +150,9 @@ def import_library(name: str) -> ModuleType:
 
     The interpreter's finders cost 600 bytecodes for each; what is built in needs none of them.
     """
+    if name == "stat":
+        # All that we use of it is written in C.
+        return modules.get("_stat") or import_library("_stat")
     if name not in sys.builtin_module_names:
         return __import__(name)
     spec = new_spec(name, BUILTIN_IMPORTER, origin="built-in")
@@ -142,6 +168,14 @@ def import_library(name: str) -> ModuleType:
 # -- the package's modules
 
 
+def has_changed(file: str, mtime: int, size: int) -> bool:
+    try:
+        status = posix.stat(file)
+    except OSError:
+        return True
+    return (status.st_mtime_ns, status.st_size) != (mtime, size)
+
+
 def load(name: str) -> bool:
     """Execute a module and what it needs; False if its file has changed since it was packed."""
     entry = entry_of(name)
@@ -149,13 +183,8 @@ def load(name: str) -> bool:
         return False
     is_package, needs, state, code = entry
     file = f"{PARENT}/{code.co_filename}"
-    if state:
-        try:
-            status = posix.stat(file)
-        except OSError:
-            return False
-        if (status.st_mtime_ns, status.st_size) != state:
-            return False
+    if state and has_changed(file, *state):
+        return False
     for needed in needs:
         if needed not in modules and not load(needed):
             return False
@@ -164,6 +193,7 @@ def load(name: str) -> bool:
     package, _, leaf = name.rpartition(".")
     names["__file__"] = file
     names["__cold__"] = Cold
+    names["__class_of__"] = class_of
     names["__modules__"] = modules
     names["__library__"] = import_library
     names["__package__"] = name if is_package else package
@@ -177,6 +207,8 @@ def load(name: str) -> bool:
         if state and type(error) is KeyError:
             return False  # a changed file has no such name any more: an import statement says so
         raise
+    if some_from_files:
+        make_all(names)
     if package:
         if package not in modules:  # its file has changed: it is not from here
             __import__(package)
@@ -211,8 +243,10 @@ class PackFinder:
             return new_spec(name, extension_loader(name, file), origin=file)
         if name[:5] != "ocipy":
             return None
-        loaded = load_all_of(name) if name in PORTIONS else load(name)
-        return new_spec(name, FINDER) if loaded else None
+        if load_all_of(name) if name in PORTIONS else load(name):
+            return new_spec(name, FINDER)
+        leave_nothing_cold()
+        return None
 
     @staticmethod
     def create_module(spec: ModuleSpec) -> ModuleType:

@@ -7,6 +7,9 @@ called left outside.
   already, and packed_main.py sees to that. Assignments stand in their place;
 * functions that are seldom called: to unmarshal one costs 3 microseconds, and most are such for any
   command. In their place stands a call of `__cold__`, with the place of their code in the pack;
+* classes of errors: most commands make none of them, and a class costs 15 microseconds. The same
+  call stands in their place. Where one is caught, asked for or inherited from, the packer writes
+  `__class_of__(NAME)`, which makes it;
 * the 80 classes of steps: to make one costs 25 microseconds, and a command uses 35. In their place
   stand functions that make a step of the one class PackedStep (step_table.py). They all have the
   attributes of the class that they stand for, `operation` among them, which tells them apart.
@@ -15,7 +18,9 @@ called left outside.
 from __future__ import annotations
 
 import ast
+import builtins
 import marshal
+import sys
 from typing import TYPE_CHECKING
 
 from step_table import STEPS_MODULE, put_table_in
@@ -27,16 +32,20 @@ if TYPE_CHECKING:
     from step_table import StepClasses
 
 
+# What packed_main.py has: the class, of what stands in its place.
+CLASS_OF = "__class_of__"
+
+
 class ColdCode:
-    """The code of all functions that are seldom called, one behind the other."""
+    """The code of all functions and classes that are seldom asked for, one behind the other."""
 
     def __init__(self) -> None:
         self.code = bytearray()
         self._places: dict[bytes, tuple[int, int]] = {}
 
-    def add(self, function: ast.FunctionDef, file: str) -> tuple[int, int]:
-        """Return offset and length of the code that defines the function."""
-        code = marshal.dumps(compile(ast.Module([function], []), file, "exec", dont_inherit=True))
+    def add(self, node: ast.FunctionDef | ast.ClassDef, file: str) -> tuple[int, int]:
+        """Return offset and length of the code that defines the function or class."""
+        code = marshal.dumps(compile(ast.Module([node], []), file, "exec", dont_inherit=True))
         if code not in self._places:
             self._places[code] = len(self.code), len(code)
             self.code += code
@@ -52,6 +61,7 @@ def compile_module(
     hot: Collection[str] | None = None,
     cold_code: ColdCode | None = None,
     importable: Mapping[str, Collection[str]] | None = None,
+    errors: Collection[str] = (),
 ) -> CodeType:
     """Compile a module for the pack.
 
@@ -63,16 +73,17 @@ def compile_module(
         cold_code: where the others go.
         importable: by module of the package, the names that are sure to be there when its code has
             been executed; None if import statements are to stay.
+        errors: the names of the classes of errors, in all modules.
     """
     tree = _ForMachinesOnly(classes).visit(ast.parse(source))
-    ast.fix_missing_locations(tree)
+    tree = ast.fix_missing_locations(_ErrorsLater(errors, file).visit(tree))
     if importable is not None:
         tree.body = [new for node in tree.body for new in _without_import(node, importable)]
     if name == STEPS_MODULE:
         put_table_in(tree, classes)
     elif hot is not None and cold_code is not None:
         hot = {*hot, *_handed_over(tree)}
-        tree.body = [_left_outside(node, "", file, hot, cold_code) for node in tree.body]
+        tree.body = [_left_outside(node, "", file, hot, cold_code, errors) for node in tree.body]
     return compile(ast.fix_missing_locations(tree), file, "exec", dont_inherit=True)
 
 
@@ -99,8 +110,12 @@ def defined_names(source: str) -> set[str]:
 def _without_import(node: ast.stmt, importable: Mapping[str, Collection[str]]) -> list[ast.stmt]:
     """Return what binds the names that an import statement binds, where the modules are there."""
     match node:
-        case ast.Import([ast.alias(library, None)]) if "." not in library:
-            text = f"{library} = __modules__.get({library!r}) or __library__({library!r})"
+        case ast.Import([ast.alias(library, name)]) if "." not in library:
+            text = f"{name or library} = {_library(library)}"
+        case ast.ImportFrom(str(module), aliases) if module in sys.builtin_module_names:
+            text = f"__names__ = {_library(module)}.__dict__"
+            for alias in aliases:
+                text += f"; {alias.asname or alias.name} = __names__[{alias.name!r}]"
         case ast.ImportFrom(str(module), aliases) if {alias.name for alias in aliases} <= set(
             importable.get(module, ())
         ):
@@ -116,20 +131,34 @@ def _without_import(node: ast.stmt, importable: Mapping[str, Collection[str]]) -
     return statements
 
 
-# -- functions that are seldom called
+def _library(module: str) -> str:
+    return f"(__modules__.get({module!r}) or __library__({module!r}))"
+
+
+# -- what is seldom called
 
 
 def _left_outside(
-    node: ast.stmt, of_class: str, file: str, hot: Collection[str], cold_code: ColdCode
+    node: ast.stmt,
+    of_class: str,
+    file: str,
+    hot: Collection[str],
+    cold_code: ColdCode,
+    errors: Collection[str],
 ) -> ast.stmt:
     if isinstance(node, ast.ClassDef) and not of_class:
         of_class = f"{node.name}."
-        node.body = [_left_outside(child, of_class, file, hot, cold_code) for child in node.body]
-    elif (
-        isinstance(node, ast.FunctionDef)
-        and f"{of_class}{node.name}" not in hot
-        and _can_be_defined_later(node)
-    ):
+        later = node.name in errors and not any(name.startswith(of_class) for name in hot)
+        if not later:
+            body = node.body
+            node.body = [_left_outside(n, of_class, file, hot, cold_code, errors) for n in body]
+    else:
+        later = (
+            isinstance(node, ast.FunctionDef)
+            and f"{of_class}{node.name}" not in hot
+            and _can_be_defined_later(node)
+        )
+    if later and isinstance(node, ast.FunctionDef | ast.ClassDef):
         place = [ast.Constant(number) for number in cold_code.add(node, file)]
         names = ast.Call(ast.Name("globals", ast.Load()), [], [])
         called = ast.Constant(node.name)
@@ -162,7 +191,82 @@ def _can_be_defined_later(function: ast.FunctionDef) -> bool:
     names = {node.id for node in ast.walk(function) if isinstance(node, ast.Name)}
     attributes = {node.attr for node in ast.walk(function) if isinstance(node, ast.Attribute)}
     # super() and names that begin with two underscores mean the class around it.
-    return not any(name == "super" or name[:2] == "__" for name in names | attributes)
+    private = {name for name in names | attributes if name == "super" or name[:2] == "__"}
+    return private <= {CLASS_OF}
+
+
+# -- errors
+
+
+def error_classes(sources: Collection[str]) -> frozenset[str]:
+    """Return the names of the classes that are errors: those that inherit from one are, too."""
+    known = {name for name, value in vars(builtins).items() if _is_error(value)}
+    classes = [
+        node
+        for source in sources
+        for node in ast.parse(source).body
+        if isinstance(node, ast.ClassDef)
+    ]
+    errors: set[str] = set()
+    while found := {
+        node.name
+        for node in classes
+        if node.name not in errors
+        and any(isinstance(base, ast.Name) and base.id in known | errors for base in node.bases)
+    }:
+        errors |= found
+    return frozenset(errors)
+
+
+def _is_error(value: object) -> bool:
+    return isinstance(value, type) and issubclass(value, BaseException)
+
+
+class _ErrorsLater(ast.NodeTransformer):
+    """Asks for the class where it is not enough to call what stands in its place."""
+
+    def __init__(self, errors: Collection[str], file: str) -> None:
+        self.errors = errors
+        self.file = file
+
+    def visit_ClassDef(self, node: ast.ClassDef) -> ast.ClassDef:
+        node.bases = [self._classes(base) for base in node.bases]
+        self.generic_visit(node)
+        return node
+
+    def visit_ExceptHandler(self, node: ast.ExceptHandler) -> ast.ExceptHandler:
+        node.type = node.type and self._classes(node.type)
+        self.generic_visit(node)
+        return node
+
+    def visit_Call(self, node: ast.Call) -> ast.Call:
+        match node:
+            case ast.Call(ast.Name("isinstance"), [value, kinds]):
+                node.args = [value, self._classes(kinds)]
+            case ast.Call(ast.Name(name)) if name in self.errors:
+                for part in [*node.args, *node.keywords]:
+                    self.visit(part)
+                return node
+            case ast.Call(ast.Name(name)) if name == CLASS_OF:
+                return node
+        self.generic_visit(node)
+        return node
+
+    def visit_Name(self, node: ast.Name) -> ast.Name:
+        if node.id in self.errors and isinstance(node.ctx, ast.Load):
+            raise SystemExit(f"{self.file}:{node.lineno}: use of a class of errors: {node.id}")
+        return node
+
+    def _classes(self, node: ast.expr) -> ast.expr:
+        match node:
+            case ast.Name(name) if name in self.errors:
+                made = ast.Call(ast.Name(CLASS_OF, ast.Load()), [node], [])
+                return ast.copy_location(made, node)
+            case ast.Tuple(kinds):
+                node.elts = [self._classes(kind) for kind in kinds]
+            case ast.BinOp(left, ast.BitOr(), right):
+                node.left, node.right = self._classes(left), self._classes(right)
+        return node
 
 
 # -- what is for people and type checkers
@@ -196,6 +300,8 @@ class _ForMachinesOnly(ast.NodeTransformer):
 
     def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.Assign | ast.Pass:
         self.generic_visit(node)
+        if isinstance(node.annotation, ast.Name) and node.annotation.id == "TypeAlias":
+            node.value = ast.Constant(None)
         return ast.Assign([node.target], node.value) if node.value else ast.Pass()
 
     def visit_If(self, node: ast.If) -> ast.AST:

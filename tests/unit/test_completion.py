@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from ocipy.help import is_available
-from ocipy.options import COMMANDS, GLOBAL_OPTIONS
+from ocipy.options import GLOBAL_OPTIONS, all_commands
 from ocipy.shell_words import DIRECTORIES, FILES, WORDS, choices, complete
 from tests.conftest import REPOSITORY
 
@@ -40,7 +40,7 @@ def texts(line: str, ids: tuple[str, ...] = ()) -> list[str]:
 
 
 def test_commands_that_are_there_are_offered() -> None:
-    assert texts("ocipy ") == [c.name for c in COMMANDS if is_available(c.name)]
+    assert texts("ocipy ") == [c.name for c in all_commands() if is_available(c.name)]
     assert texts("ocipy pau") == ["pause"]
     assert texts("ocipy help val") == ["validate"]
     assert texts("ocipy nosuch ") == []
@@ -76,7 +76,7 @@ def test_values_are_those_that_the_table_lists() -> None:
     assert texts("ocipy plan --format = js") == ["--format=json"]  # as bash gives it
     assert texts("ocipy update --cpu-idle ") == ["0", "1"]
     free = {"id", "hostname", "env", "user", "cap", "interval", "memory", "cpu-share"}
-    for command in COMMANDS:
+    for command in all_commands():
         for option in command.options:
             assert not (option.name in free and choices(option)), option.name
 

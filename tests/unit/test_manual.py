@@ -12,9 +12,9 @@ from manual import man_pages
 from ocipy.arguments import parse_command, parse_globals
 from ocipy.command_examples import EXAMPLES
 from ocipy.help import is_available
-from ocipy.options import COMMANDS, FLAG, GLOBAL_OPTIONS
+from ocipy.options import FLAG, GLOBAL_OPTIONS, all_commands
 
-AVAILABLE = [command for command in COMMANDS if is_available(command.name)]
+AVAILABLE = [command for command in all_commands() if is_available(command.name)]
 PAGES = man_pages.pages()
 # What is typed between pipes and separators, each a call of ocipy.
 CALL = re.compile(r"(?:^|[|;(] *|xargs -\w+ )(ocipy [^|;)>]*)")

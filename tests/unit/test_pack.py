@@ -256,14 +256,16 @@ def told(value):
     return code.co_varnames[:count], defaults, value.__kwdefaults__, value.__module__
 for name in {modules!r}:
     module = importlib.import_module(name)
-    for holder in (module, *(v for v in vars(module).values() if type(v) is type)):
+    values = [v.made if type(v).__name__ == "Cold" else v for v in vars(module).values()]
+    for holder in (module, *(v for v in values if type(v) is type)):
         if holder is not module and holder.__module__ != name:
             continue
         for key, value in sorted(vars(holder).items()):
             kind = type(value).__name__
             if kind == "Cold":
                 value = value.made
-            if kind in ("function", "Cold") and value.__module__ == name:
+            ours = kind in ("function", "Cold") and value.__module__ == name
+            if ours and type(value) is not type:
                 print(repr((kind, name, holder.__name__, key, *told(value))))
 """
 
@@ -279,6 +281,65 @@ def test_functions_that_are_fetched_when_called_are_those_of_the_source(packed: 
     assert [function[1:] for function in found] == [function[1:] for function in expected]
     kinds = [function[0] for function in found]
     assert kinds.count("Cold") > 100 < kinds.count("function")
+
+
+ERRORS = """
+import ocipy.errors, ocipy.state.store as store
+from ocipy.errors import StateError
+print(*(type(vars(ocipy.errors)[name]).__name__ for name in ("OcipyError", "ConfigFaults")))
+def catch(kinds):
+    try:
+        store.check_id("../x")
+    except kinds as error:
+        return type(error)
+class_of = store.check_id.__globals__.get("__class_of__", lambda error: error)
+state, everything = map(class_of, (store.StateError, ocipy.errors.OcipyError))
+print(catch(everything) is state, catch((KeyError, state)) is state, class_of(StateError) is state)
+missing = class_of(store.ContainerNotFoundError)
+print(missing.__mro__[1:3] == (state, everything), missing.__module__, missing.__qualname__)
+print(isinstance(store.ContainerNotFoundError("x"), state), StateError("it", hint="b").hint)
+"""
+
+
+def test_errors_are_made_when_they_are_asked_for(packed: Path) -> None:
+    first, *rest = output_of(packed, ERRORS).splitlines()
+    assert first == "Cold Cold"
+    assert rest == output_from_files(packed, ERRORS).splitlines()[1:]
+
+
+CAUGHT = """
+from ocipy import timestamp
+print(timestamp.caught(), timestamp.StateError.__mro__[1].__name__)
+"""
+
+
+def test_a_module_that_is_not_from_the_pack_catches_what_the_others_raise(package: Path) -> None:
+    """While somebody works on the source."""
+    with (package / "timestamp.py").open("a") as file:
+        file.write(
+            "\nfrom ocipy.errors import ConfigError, StateError, UsageError\n"
+            "class Ours(ConfigError): pass\n"
+            "def caught():\n"
+            "    from ocipy.state.store import ContainerNotFoundError, find\n"
+            "    try:\n"
+            "        find('/nowhere', 'x')\n"
+            "    except (UsageError, ContainerNotFoundError) as error:\n"
+            "        return type(error) is ContainerNotFoundError\n"
+        )
+    assert output_of(package, CAUGHT) == "True OcipyError\n"
+
+
+@pytest.mark.parametrize(
+    "use", ["KINDS = (UsageError, OSError)", "f = lambda e: type(e) is UsageError"]
+)
+def test_a_use_of_an_error_that_the_pack_cannot_serve_is_refused(package: Path, use: str) -> None:
+    with (package / "timestamp.py").open("a") as file:
+        file.write(f"\nfrom ocipy.errors import UsageError\n{use}\n")
+    packer = ROOT / "ocipy_native" / "pack" / "pack.py"
+    done = subprocess.run(
+        [sys.executable, packer, package, package / PACKED_MAIN], capture_output=True, text=True
+    )
+    assert done.returncode == 1 and "use of a class of errors: UsageError" in done.stderr
 
 
 METHOD = """
