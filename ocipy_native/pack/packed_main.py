@@ -151,8 +151,9 @@ def import_library(name: str) -> ModuleType:
     The interpreter's finders cost 600 bytecodes for each; what is built in needs none of them.
     """
     if name == "stat":
-        # All that we use of it is written in C.
-        return modules.get("_stat") or import_library("_stat")
+        # On Linux, the half that is written in C has all; os.path asks for it, too.
+        modules["stat"] = import_library("_stat")
+        return modules["stat"]
     if name not in sys.builtin_module_names:
         return __import__(name)
     spec = new_spec(name, BUILTIN_IMPORTER, origin="built-in")

@@ -191,6 +191,19 @@ def test_no_statement_imports_from_the_package(packed: Path) -> None:
     assert output_of(packed, STATEMENTS) == "['ocipy.commands.exec', 'ocipy._native']\n"
 
 
+LIBRARY = """
+import sys
+import ocipy.spawn.host_fds, ocipy.plan.process, ocipy.errors
+import errno, os.path, stat
+print(stat is sys.modules["_stat"], stat.S_ISDIR(os.stat("/").st_mode), stat.ST_SIZE, errno.ENOENT)
+print(ocipy.errors._errno is errno, "posixpath" in sys.modules, len(ocipy.plan.process.pack("I", 1)))
+"""
+
+
+def test_of_stat_only_the_half_in_c_is_loaded(packed: Path) -> None:
+    assert output_of(packed, LIBRARY) == "True True 6 2\nTrue True 4\n"
+
+
 def test_a_library_that_is_not_there_is_told_with_its_line(package: Path) -> None:
     file = package / "timestamp.py"
     text = file.read_text().replace("\nimport time\n", "\nimport time\nimport no_such_library\n")
