@@ -304,6 +304,9 @@ def stand_in_for_os() -> None:
         return getattr(os, name)
 
     names.update(fsencode=fsencode, fsdecode=fsdecode, __getattr__=missing)
+    # For `import os.path`: os is no package, so this is asked for before any finder.
+    path = modules["os.path"] = new_module("os.path")
+    path.__dict__["__getattr__"] = lambda name: getattr(missing("path"), name)
 
 
 if posix.pread(pack, len(DIGEST), COLD_CODE - len(DIGEST)) != DIGEST:
