@@ -243,7 +243,7 @@ class _ErrorsLater(ast.NodeTransformer):
         match node:
             case ast.Call(ast.Name("isinstance"), [value, kinds]):
                 node.args = [value, self._classes(kinds)]
-            case ast.Call(ast.Name(name)) if name in self.errors:
+            case ast.Call(ast.Name(name) | ast.Attribute(attr=name)) if name in self.errors:
                 for part in [*node.args, *node.keywords]:
                     self.visit(part)
                 return node
@@ -253,13 +253,21 @@ class _ErrorsLater(ast.NodeTransformer):
         return node
 
     def visit_Name(self, node: ast.Name) -> ast.Name:
-        if node.id in self.errors and isinstance(node.ctx, ast.Load):
-            raise SystemExit(f"{self.file}:{node.lineno}: use of a class of errors: {node.id}")
+        self._refuse(node.id, node)
         return node
+
+    def visit_Attribute(self, node: ast.Attribute) -> ast.Attribute:
+        self._refuse(node.attr, node)
+        self.generic_visit(node)
+        return node
+
+    def _refuse(self, name: str, node: ast.Name | ast.Attribute) -> None:
+        if name in self.errors and isinstance(node.ctx, ast.Load):
+            raise SystemExit(f"{self.file}:{node.lineno}: use of a class of errors: {name}")
 
     def _classes(self, node: ast.expr) -> ast.expr:
         match node:
-            case ast.Name(name) if name in self.errors:
+            case ast.Name(name) | ast.Attribute(attr=name) if name in self.errors:
                 made = ast.Call(ast.Name(CLASS_OF, ast.Load()), [node], [])
                 return ast.copy_location(made, node)
             case ast.Tuple(kinds):

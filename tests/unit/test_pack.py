@@ -319,6 +319,32 @@ def test_errors_are_made_when_they_are_asked_for(packed: Path) -> None:
     assert rest == output_from_files(packed, ERRORS).splitlines()[1:]
 
 
+CATCHES = """
+from ocipy import errors
+from ocipy.errors import HookError
+from ocipy.state import store
+class Ours(errors.StateError): pass
+def caught(what):
+    try:
+        raise what
+    except store.ContainerNotFoundError as error:
+        return "not found", isinstance(error, errors.StateError | KeyError)
+    except (KeyError, HookError):
+        return "hook"
+    except errors.OcipyError as error:
+        return "any", isinstance(error, (Ours, OSError))
+print(caught(store.ContainerNotFoundError("x")), caught(HookError("y")), caught(Ours("z")))
+"""
+
+
+@pytest.mark.parametrize("options", [(), ("--development",)])
+def test_errors_are_caught_however_they_are_named(package: Path, options: tuple[str, ...]) -> None:
+    (package / "catches.py").write_text(CATCHES)
+    write_pack(package, *options)
+    printed = output_of(package, "import ocipy.catches")
+    assert printed == "('not found', True) hook ('any', True)\n"
+
+
 CAUGHT = """
 from ocipy import timestamp
 print(timestamp.caught(), timestamp.StateError.__mro__[1].__name__)
@@ -342,7 +368,12 @@ def test_a_module_that_is_not_from_the_pack_catches_what_the_others_raise(packag
 
 
 @pytest.mark.parametrize(
-    "use", ["KINDS = (UsageError, OSError)", "f = lambda e: type(e) is UsageError"]
+    "use",
+    [
+        "KINDS = (UsageError, OSError)",
+        "f = lambda e: type(e) is UsageError",
+        "def f():\n    try: pass\n    except ocipy.errors.UsageError: pass",
+    ],
 )
 def test_a_use_of_an_error_that_the_pack_cannot_serve_is_refused(package: Path, use: str) -> None:
     with (package / "timestamp.py").open("a") as file:
