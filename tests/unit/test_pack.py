@@ -372,7 +372,7 @@ def test_a_module_that_is_not_from_the_pack_catches_what_the_others_raise(packag
     [
         "KINDS = (UsageError, OSError)",
         "f = lambda e: type(e) is UsageError",
-        "def f():\n    try: pass\n    except ocipy.errors.UsageError: pass",
+        "from ocipy import errors\nf = lambda e: type(e) is errors.UsageError",
     ],
 )
 def test_a_use_of_an_error_that_the_pack_cannot_serve_is_refused(package: Path, use: str) -> None:
